@@ -1,0 +1,34 @@
+//! How long may this check still take?
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The instant at which the caller stops waiting, less a margin that lets our answer still reach it.
+///
+/// Envoy sends its timeout as `grpc-timeout` (200 ms by default); whatever Keyward asks of others has to fit in.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+/// What is held back from the caller's deadline for encoding and sending the answer.
+const MARGIN: Duration = Duration::from_millis(5);
+
+impl Deadline {
+    /// A deadline `timeout` from now. A tenth of it, at most 5 ms, is kept as margin.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self(Instant::now() + timeout.saturating_sub(MARGIN.min(timeout / 10)))
+    }
+
+    /// The instant to stop at.
+    #[must_use]
+    pub fn instant(self) -> Instant {
+        self.0
+    }
+
+    /// What is left; zero once the deadline has passed.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}

@@ -1,0 +1,32 @@
+//! What does Keyward do with a request? This page is the map of the way, from Envoy's question to the answer.
+//!
+//! ```text
+//! Envoy ─CheckRequest─▶ ext_authz      view: borrowed, nothing trusted          RequestView
+//!                       authorizer
+//!                         request::path  as the upstream reads it, or a refusal  RequestPath
+//!                         credential     absent, present, unusable               BearerToken
+//!                         introspection  cached → one flight → RFC 7662          TokenState
+//!                         subject        static user, or a question              MappedSubject
+//!                         directory      found, nobody, ambiguous                User
+//!                         roles          at this moment                          Principal
+//!                         access         does a rule grant?                      Permit
+//!                       decision         Allow(Permit) | Deny | Outage
+//!                       response         headers set or removed; or a refusal    Reply
+//!                       ext_authz      encode                                    CheckResponse
+//!                       audit, metrics   one event
+//! ```
+//!
+//! The library is public for the binary, the tests and the benchmarks of this package; it promises nothing to others.
+
+pub mod access;
+pub mod account_status;
+pub mod clock;
+pub mod deadline;
+pub mod directory;
+pub mod introspection;
+pub mod principal;
+pub mod request;
+pub mod roles;
+pub mod secret;
+pub mod subject;
+pub mod token;
