@@ -20,6 +20,7 @@
 
 pub mod access;
 pub mod account_status;
+pub mod client_auth;
 pub mod clock;
 pub mod deadline;
 pub mod directory;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::introspection::settings::ClientAuthentication;
+use crate::client_auth::ClientAuthentication;
 use crate::secret::Secret;
 
 /// Which directory, and how.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use crate::client_auth::ClientAuthentication;
 use crate::secret::Secret;
 
 /// How to ask (RFC 7662) and how to remember.
@@ -27,17 +28,6 @@ pub struct Settings {
     pub trusted_roots: Option<Vec<u8>>,
     /// The token cache.
     pub cache: CacheSettings,
-}
-
-/// How Keyward authenticates to the authorization server (RFC 6749 section 2.3.1, facts G1–G5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientAuthentication {
-    /// `client_secret_basic` with id and secret form-urlencoded before they are joined.
-    BasicForm,
-    /// `client_secret_basic` with id and secret as they are; what OpenAM 16 wants.
-    BasicRaw,
-    /// `client_secret_post`.
-    Post,
 }
 
 /// The token cache (A25, J16).
