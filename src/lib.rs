@@ -20,13 +20,18 @@
 
 pub mod access;
 pub mod account_status;
+pub mod app;
+pub mod audit;
 pub mod client_auth;
 pub mod clock;
+pub mod config;
+pub mod credential;
 pub mod deadline;
 pub mod directory;
 pub mod introspection;
 pub mod principal;
 pub mod request;
+pub mod response;
 pub mod roles;
 pub mod secret;
 pub mod subject;

@@ -1,0 +1,3 @@
+//! How do the parts become a running server?
+
+pub mod settings;

@@ -1,0 +1,3 @@
+//! What is written down about a decision?
+
+pub mod settings;

@@ -1,0 +1,3 @@
+//! Where does the credential come from?
+
+pub mod settings;
