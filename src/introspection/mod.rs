@@ -1,8 +1,16 @@
 //! Is the token active? The question, and who can answer it.
 
+pub mod answer;
+#[cfg(test)]
+mod conformance;
+pub mod endpoint;
+mod json;
 pub mod policy;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 
+pub use endpoint::{Endpoint, EndpointError};
 pub use policy::{TokenPolicy, TokenRefusal};
 pub use settings::Settings;
 
