@@ -1,1 +1,18 @@
+//! One integration binary. What belongs where:
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `envoy` | what Envoy makes of our answers and of our absence |
+//! | `support` | servers, clients and files that the other modules start; no claims of its own |
+//!
+//! The real parts (Envoy, `oidc-provider`, grpcurl) are installed by `make parts`; a test whose part is missing fails.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
+mod envoy;
+mod support;

@@ -1,0 +1,17 @@
+# The commands of this repository. `make test` is all a change has to pass.
+
+.PHONY: test parts check
+
+# Unit tests, architecture, case files, integration through a real Envoy, a real oidc-provider and grpcurl.
+test: parts
+	@tests/parts/test.sh
+
+# Installs the real parts below target/parts, once; nothing outside the clone is touched.
+parts:
+	@tests/parts/install.sh
+
+# What a reviewer looks at before reading: form, lints, documentation.
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -1,0 +1,112 @@
+//! What does the authorization server answer? An RFC 7662 endpoint that follows a script, and counts.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+/// One scripted answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub body: Vec<u8>,
+    pub delay: Duration,
+    /// Close the connection in the middle of the answer.
+    pub cut_short: bool,
+}
+
+impl Answer {
+    /// 200 with a JSON body.
+    pub fn json(body: &Value) -> Self {
+        Self::text("application/json", body.to_string().as_bytes())
+    }
+
+    /// 200 with any body.
+    pub fn text(content_type: &str, body: &[u8]) -> Self {
+        let (content_type, body) = (content_type.to_owned(), body.to_vec());
+        Self { status: 200, content_type, body, delay: Duration::ZERO, cut_short: false }
+    }
+}
+
+/// One question that arrived.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub token: String,
+    pub authorization: Option<String>,
+    pub accept: Option<String>,
+    pub form: Vec<(String, String)>,
+}
+
+#[derive(Default)]
+struct Script {
+    answers: Mutex<HashMap<String, Answer>>,
+    calls: Mutex<Vec<Call>>,
+}
+
+/// The authorization server. A token without an answer is inactive.
+pub struct ScriptedProvider {
+    pub address: SocketAddr,
+    script: Arc<Script>,
+    task: JoinHandle<()>,
+}
+
+impl ScriptedProvider {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Script::default());
+        let app = Router::new().route("/introspect", post(introspect)).with_state(Arc::clone(&script));
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { address, script, task }
+    }
+
+    /// The introspection endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{}/introspect", self.address)
+    }
+
+    /// From now on `token` is answered so.
+    pub fn answer(&self, token: &str, answer: Answer) {
+        self.script.answers.lock().unwrap().insert(token.to_owned(), answer);
+    }
+
+    /// Every question so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.script.calls.lock().unwrap().clone()
+    }
+}
+
+impl Drop for ScriptedProvider {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn introspect(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let token = form.iter().find(|(name, _)| name == "token").map(|(_, value)| value.clone()).unwrap_or_default();
+    let header = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let call = Call { token, authorization: header("authorization"), accept: header("accept"), form };
+    let answer = script.answers.lock().unwrap().get(&call.token).cloned();
+    script.calls.lock().unwrap().push(call);
+    let answer = answer.unwrap_or_else(|| Answer::json(&serde_json::json!({ "active": false })));
+    tokio::time::sleep(answer.delay).await;
+    let status = StatusCode::from_u16(answer.status).unwrap();
+    let content_type = [("content-type", answer.content_type)];
+    if answer.cut_short {
+        let half = Bytes::from(answer.body[..answer.body.len() / 2].to_vec());
+        let parts = vec![Ok(half), Err(std::io::Error::other("cut short, as the script says"))];
+        return (status, content_type, axum::body::Body::from_stream(tokio_stream::iter(parts))).into_response();
+    }
+    (status, content_type, answer.body).into_response()
+}
