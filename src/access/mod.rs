@@ -1,17 +1,31 @@
 //! May they? The access rules, and the proof that one of them granted (section E).
 
+mod ask;
+mod crest;
+mod names;
+mod pattern;
+mod rule;
 pub mod settings;
 
 pub use settings::Settings;
 
 use std::sync::Arc;
 
-use crate::principal::Principal;
+use crate::principal::{Principal, Role};
 use crate::request::{RequestPath, RequestView};
+use ask::{Ask, Asks};
+use rule::{Lack, Rule};
+use settings::{RuleProblem, Style};
 
 /// The compiled access rules of one filter.
 #[derive(Debug)]
-pub struct AccessRules {}
+pub struct AccessRules {
+    style: Style,
+    /// Without a trailing slash: empty for the root.
+    context_path: Box<str>,
+    honour_method_override: bool,
+    rules: Box<[Rule]>,
+}
 
 /// Proof that an access rule granted a request to a principal.
 ///
@@ -78,28 +92,131 @@ pub struct RuleStep {
     pub lacked: Option<String>,
 }
 
+/// What the rules are asked about.
+#[derive(Clone, Copy)]
+struct Facts<'a> {
+    principal: &'a Principal,
+}
+
 impl AccessRules {
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    /// Every problem of every rule.
+    pub fn compile(settings: Settings) -> Result<Self, Vec<RuleProblem>> {
+        let mut rules = Vec::with_capacity(settings.rules.len());
+        let mut problems = Vec::new();
+        for (index, rule) in settings.rules.iter().enumerate() {
+            match Rule::compile(rule, index, settings.style) {
+                Ok(rule) => rules.push(rule),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            style: settings.style,
+            context_path: settings.context_path.trim_end_matches('/').into(),
+            honour_method_override: settings.honour_method_override,
+            rules: rules.into(),
+        })
+    }
+
     /// Admits the request, or says why not.
     ///
     /// # Errors
     /// [`AccessError`].
     pub fn admit(
         &self,
-        _request: &RequestView<'_>,
-        _path: &RequestPath<'_>,
-        _principal: &Arc<Principal>,
+        request: &RequestView<'_>,
+        path: &RequestPath<'_>,
+        principal: &Arc<Principal>,
     ) -> Result<Permit, AccessError> {
-        Err(AccessError::NoRule)
+        let asks = self.asks(request, path)?;
+        let facts = Facts { principal };
+        let first = self.granting_rule(asks.first(), facts)?;
+        let rule = match asks.second() {
+            None => Arc::clone(&first.name),
+            Some(ask) => {
+                let second = self.granting_rule(ask, facts)?;
+                format!("{}+{}", first.name, second.name).into()
+            }
+        };
+        Ok(Permit { principal: Arc::clone(principal), rule })
     }
 
     /// What each rule says about the request, in order, up to the one that grants.
+    ///
+    /// Empty where the rules are not asked at all: what [`AccessRules::admit`] answers then says why.
     #[must_use]
     pub fn explain(
         &self,
-        _request: &RequestView<'_>,
-        _path: &RequestPath<'_>,
-        _principal: &Arc<Principal>,
+        request: &RequestView<'_>,
+        path: &RequestPath<'_>,
+        principal: &Arc<Principal>,
     ) -> Vec<RuleStep> {
-        Vec::new()
+        let Ok(asks) = self.asks(request, path) else { return Vec::new() };
+        let facts = Facts { principal };
+        let mut steps = Vec::new();
+        for ask in asks.iter() {
+            let granted = self.rules.iter().any(|rule| {
+                let lack = evaluate(rule, ask, facts);
+                let lacked = lack.map(|lack| rule.describe(lack, ask, principal));
+                steps.push(RuleStep { rule: rule.name.to_string(), asked: ask.for_people(), lacked });
+                lack.is_none()
+            });
+            if !granted {
+                break;
+            }
+        }
+        steps
+    }
+
+    /// What the rules are asked about a request.
+    fn asks<'a>(&self, request: &RequestView<'a>, path: &'a RequestPath<'_>) -> Result<Asks<'a>, AccessError> {
+        let within = self.within_context(path.as_str()).ok_or(AccessError::OutsideContextPath)?;
+        match self.style {
+            Style::Http if request.method.is_empty() => Err(AccessError::UnknownMethod),
+            Style::Http => Ok(Asks::one(Ask::new(request.method, if within.is_empty() { "/" } else { within }))),
+            Style::Crest => {
+                let resource = within.strip_prefix('/').unwrap_or(within);
+                let asks = crest::read(request, path, resource, self.honour_method_override)?;
+                crest::csrf_gate(&asks, &request.headers)?;
+                Ok(asks)
+            }
+        }
+    }
+
+    /// The path after the context path, which covers whole segments only: empty, or beginning with a slash.
+    fn within_context<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(&*self.context_path)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    /// The first rule that grants (E5).
+    fn granting_rule(&self, ask: &Ask<'_>, facts: Facts<'_>) -> Result<&Rule, AccessError> {
+        let mut lacking_scopes = None;
+        for rule in &self.rules {
+            match evaluate(rule, ask, facts) {
+                None => return Ok(rule),
+                Some(Lack::Scopes) => lacking_scopes = lacking_scopes.or(Some(rule)),
+                Some(_) => {}
+            }
+        }
+        Err(match lacking_scopes {
+            None => AccessError::NoRule,
+            Some(rule) => AccessError::MissingScopes(rule.missing_scopes(facts.principal).map(str::to_owned).collect()),
+        })
     }
 }
+
+/// Asks one rule: for a decision and for its explanation alike.
+fn evaluate(rule: &Rule, ask: &Ask<'_>, facts: Facts<'_>) -> Option<Lack> {
+    let roles = facts.principal.roles.iter().map(Role::as_str);
+    let lack = rule.lacks(ask, roles);
+    lack.or_else(|| rule.missing_scopes(facts.principal).next().map(|_| Lack::Scopes))
+}
+
+#[cfg(test)]
+mod tests;
