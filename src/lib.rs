@@ -30,6 +30,7 @@ pub mod deadline;
 pub mod directory;
 pub mod introspection;
 pub mod principal;
+pub mod record_path;
 pub mod request;
 pub mod response;
 pub mod roles;
