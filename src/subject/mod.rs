@@ -1,12 +1,19 @@
 //! Who is the token about? From claims to a static user or to one question for the directory (section B).
 
+mod compound;
+mod mapper;
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use mapper::SubjectMapper;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::directory::UserQuery;
 use crate::principal::Role;
 use crate::roles;
-use crate::token::ActiveToken;
 
 /// `staticUserMapping`, `subjectMapping`, `anonymousUserMapping`.
 #[derive(Debug, Clone, Default)]
@@ -56,12 +63,6 @@ pub enum Collection {
     Fixed(String),
 }
 
-/// Maps tokens to users.
-#[derive(Debug)]
-pub struct SubjectMapper {
-    settings: Settings,
-}
-
 /// Who the token is about.
 #[derive(Debug, Clone)]
 pub enum MappedSubject {
@@ -101,24 +102,12 @@ pub enum SubjectError {
     NoCollection,
 }
 
-impl SubjectMapper {
-    /// A mapper of `settings`.
-    #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
-    }
-
-    /// Who a request without a credential is.
-    #[must_use]
-    pub fn anonymous(&self) -> Option<&StaticUser> {
-        self.settings.anonymous.as_ref()
-    }
-
-    /// Who `token` is about.
-    ///
-    /// # Errors
-    /// [`SubjectError`]; the client learns only that access is denied.
-    pub fn map(&self, _token: &Arc<ActiveToken>) -> Result<MappedSubject, SubjectError> {
-        Err(SubjectError::NoMapping)
-    }
+/// What is wrong with the mappings, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct SubjectProblem {
+    /// A path below `rsFilter`, e.g. `subjectMapping/1/realm`.
+    pub place: String,
+    /// What was found and what is expected.
+    pub message: String,
 }
