@@ -1,9 +1,19 @@
 //! Which roles does the user have at this moment? Default roles, then the record's, then those of groups (section D).
 
+mod groups;
+pub(crate) mod reference;
+mod temporal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
 
 use crate::principal::{Role, User};
+use crate::record_path::RecordPath;
 
 /// How the users of one subject mapping get their roles.
 #[derive(Debug, Clone, Default)]
@@ -73,9 +83,94 @@ pub enum DropReason {
 }
 
 impl Settings {
-    /// The roles of `user` at `now`.
+    /// The roles of `user` at `now`: default roles, then the record's, then those of groups (D1), each once (D2).
     #[must_use]
-    pub fn calculate(&self, _user: &User, _now: Timestamp) -> Calculated {
-        Calculated { roles: self.default_roles.clone(), dropped: Vec::new() }
+    pub fn calculate(&self, user: &User, now: Timestamp) -> Calculated {
+        let mut tally = Tally::default();
+        self.default_roles.iter().for_each(|role| tally.grant(role.clone()));
+        let zone = self.time_zone.as_ref().unwrap_or(const { &TimeZone::UTC });
+        let at = Moment { now, zone };
+        for path in &self.user_roles {
+            // The configuration has read these paths already; one that cannot be read grants nothing.
+            let Ok(path) = RecordPath::parse(path) else { continue };
+            let path = path.without_elements();
+            for value in path.select(&user.fields) {
+                self.add_property(value, path.as_str(), at, &mut tally);
+            }
+        }
+        if let Some(groups) = &self.groups {
+            for role in groups.roles_of(user, &mut tally.result.dropped) {
+                tally.grant(role.clone());
+            }
+        }
+        tally.result
+    }
+
+    /// One value of a roles property: a comma text, or a list of texts and relationships (D4).
+    fn add_property(&self, value: &Value, path: &str, at: Moment<'_>, tally: &mut Tally) {
+        match value {
+            Value::Null => {}
+            Value::String(text) => text.split(',').filter_map(Role::new).for_each(|role| tally.grant(role)),
+            Value::Array(elements) => elements.iter().for_each(|element| self.add_element(element, path, at, tally)),
+            _ => tally.drop(path, DropReason::WrongType),
+        }
+    }
+
+    fn add_element(&self, element: &Value, path: &str, at: Moment<'_>, tally: &mut Tally) {
+        match element {
+            Value::String(name) => {
+                if let Some(role) = Role::new(name) {
+                    tally.grant(role);
+                }
+            }
+            Value::Object(relationship) => {
+                let name = match self.leaf_names {
+                    true => reference::leaf_name(relationship),
+                    false => reference::full_name(relationship),
+                };
+                match name.as_deref().and_then(Role::new) {
+                    None => tally.drop(path, DropReason::WrongType),
+                    Some(role) => match hindrance(relationship, at) {
+                        None => tally.grant(role),
+                        Some(reason) => tally.drop(role.as_str(), reason),
+                    },
+                }
+            }
+            _ => tally.drop(path, DropReason::WrongType),
+        }
+    }
+}
+
+/// An instant, and the zone of intervals that name none.
+#[derive(Clone, Copy)]
+struct Moment<'z> {
+    now: Timestamp,
+    zone: &'z TimeZone,
+}
+
+/// Why a relationship does not grant its role now. Both the grant's constraints and the role's must hold (D10); the
+/// role's stand on the element itself, where the directory has put the role's members.
+fn hindrance(relationship: &Map<String, Value>, at: Moment<'_>) -> Option<DropReason> {
+    let grant = relationship.get("_refProperties").and_then(|properties| properties.get("temporalConstraints"));
+    let role = relationship.get("temporalConstraints");
+    [grant, role].into_iter().flatten().find_map(|constraints| temporal::hindrance(constraints, at.now, at.zone))
+}
+
+/// Roles as they are added up.
+#[derive(Default)]
+struct Tally {
+    result: Calculated,
+    granted: HashSet<Role>,
+}
+
+impl Tally {
+    fn grant(&mut self, role: Role) {
+        if self.granted.insert(role.clone()) {
+            self.result.roles.push(role);
+        }
+    }
+
+    fn drop(&mut self, name: &str, reason: DropReason) {
+        self.result.dropped.push(Dropped { name: name.to_owned(), reason });
     }
 }
