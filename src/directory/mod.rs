@@ -1,8 +1,12 @@
 //! Which user is it? The question, and who can answer it.
 
+pub mod file_users;
 pub mod settings;
+pub mod token_claims;
 
+pub use file_users::FileDirectory;
 pub use settings::Settings;
+pub use token_claims::TokenClaims;
 
 use std::sync::Arc;
 
