@@ -27,6 +27,8 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod deadline;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod directory;
 pub mod introspection;
 pub mod principal;
