@@ -2,6 +2,7 @@
 
 mod ask;
 mod crest;
+mod index;
 mod names;
 mod pattern;
 mod rule;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::principal::{Principal, Role};
 use crate::request::{RequestPath, RequestView};
 use ask::{Ask, Asks};
+use index::Index;
 use rule::{Lack, Rule};
 use settings::{RuleProblem, Style};
 
@@ -25,6 +27,7 @@ pub struct AccessRules {
     context_path: Box<str>,
     honour_method_override: bool,
     rules: Box<[Rule]>,
+    index: Index,
 }
 
 /// Proof that an access rule granted a request to a principal.
@@ -119,6 +122,7 @@ impl AccessRules {
             style: settings.style,
             context_path: settings.context_path.trim_end_matches('/').into(),
             honour_method_override: settings.honour_method_override,
+            index: Index::new(rules.iter().map(|rule| &rule.pattern)),
             rules: rules.into(),
         })
     }
@@ -197,7 +201,7 @@ impl AccessRules {
     /// The first rule that grants (E5).
     fn granting_rule(&self, ask: &Ask<'_>, facts: Facts<'_>) -> Result<&Rule, AccessError> {
         let mut lacking_scopes = None;
-        for rule in &self.rules {
+        for rule in self.index.candidates(ask.path).filter_map(|number| self.rules.get(number)) {
             match evaluate(rule, ask, facts) {
                 None => return Ok(rule),
                 Some(Lack::Scopes) => lacking_scopes = lacking_scopes.or(Some(rule)),

@@ -114,7 +114,8 @@ impl Template {
     }
 
     fn matches(&self, path: &str) -> bool {
-        let mut rest = path.split('/').skip(1);
+        let Some(path) = path.strip_prefix('/') else { return false };
+        let mut rest = path.split('/');
         for segment in &self.segments {
             let Some(value) = rest.next() else { return false };
             let fits = match segment {
@@ -126,6 +127,17 @@ impl Template {
             }
         }
         rest.next().is_some() == self.open
+    }
+
+    /// The literal segments before the first parameter, each with its slash in front: what every match begins with.
+    pub(super) fn literal_prefix(&self) -> String {
+        let mut prefix = String::new();
+        for segment in &self.segments {
+            let Segment::Literal(text) = segment else { break };
+            prefix.push('/');
+            prefix.push_str(text);
+        }
+        prefix
     }
 }
 
@@ -201,6 +213,7 @@ mod tests {
             ("/", "/", true),
             ("/users/x*y", "/users/{id}", true),
             ("/a/x/b", "/a/*/b", false),
+            ("a/b", "/{id}", false),
         ] {
             let compiled = Pattern::http(pattern).unwrap();
             assert_eq!(compiled.matches(path), matches, "{pattern:?} on {path:?}");

@@ -1,5 +1,9 @@
 //! What did the operator write as access rules?
 
+mod json;
+
+use std::fmt;
+
 /// `access`: rules and how requests are read for them.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -46,13 +50,25 @@ pub struct RuleSettings {
 }
 
 /// A rule that cannot be compiled: which key of which rule, what was found, what is expected.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rules[{index}].{key}: {message}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleProblem {
     /// The rule's index in the list.
     pub index: usize,
-    /// The key within the rule.
+    /// The key within the rule; empty where the rule as a whole is meant.
     pub key: &'static str,
     /// What is wrong and what to do.
     pub message: String,
 }
+
+impl fmt::Display for RuleProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, key, message } = self;
+        if key.is_empty() {
+            write!(f, "rules[{index}]: {message}")
+        } else {
+            write!(f, "rules[{index}].{key}: {message}")
+        }
+    }
+}
+
+impl std::error::Error for RuleProblem {}
