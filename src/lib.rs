@@ -22,14 +22,17 @@ pub mod access;
 pub mod account_status;
 pub mod app;
 pub mod audit;
+pub mod authorizer;
 pub mod client_auth;
 pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod deadline;
+pub mod decision;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod directory;
+pub mod ext_authz;
 pub mod introspection;
 pub mod principal;
 pub mod record_path;

@@ -1,3 +1,118 @@
-//! What is written down about a decision?
+//! What is written down about a decision? One JSON line each, without credential, query or header values.
 
 pub mod settings;
+pub mod writer;
+
+pub use settings::Settings;
+pub use writer::AuditWriter;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::authorizer::DecisionRecord;
+use crate::decision::{Decision, DenialStatus};
+use crate::request::RequestView;
+
+/// One decision as it is written down.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent<'a> {
+    #[serde(serialize_with = "as_text")]
+    time: Timestamp,
+    event: &'static str,
+    decision_id: &'a str,
+    decision: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    method: &'a str,
+    host: &'a str,
+    /// Without the query, where credentials could stand.
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authentication_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    duration_micros: u64,
+}
+
+/// What an event is about, beside the decision itself.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditContext<'a> {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The decision's id.
+    pub decision_id: &'a str,
+    /// The filter, where one was found.
+    pub filter: Option<&'a str>,
+    /// How long the decision took.
+    pub took: std::time::Duration,
+}
+
+impl<'a> AuditEvent<'a> {
+    /// The event of one decision.
+    #[must_use]
+    pub fn new(
+        context: AuditContext<'a>,
+        request: Option<&RequestView<'a>>,
+        decision: &'a Decision,
+        record: &'a DecisionRecord,
+    ) -> Self {
+        let principal = record.principal.as_deref();
+        let (rule, status, detail) = match decision {
+            Decision::Allow(permit) => (Some(permit.rule()), None, None),
+            Decision::Deny(denial) => (None, Some(status(denial.status())), denial.failure_reason()),
+            Decision::Outage(outage) => (None, None, Some(outage.detail())),
+        };
+        let path = request.map_or("", |request| request.target).split(['?', '#']).next().unwrap_or_default();
+        Self {
+            time: context.time,
+            event: "decision",
+            decision_id: context.decision_id,
+            decision: decision.outcome(),
+            reason: decision.reason(),
+            status,
+            filter: context.filter,
+            rule,
+            method: request.map_or("", |request| request.method),
+            host: request.map_or("", |request| request.host),
+            path,
+            request_id: request.and_then(|request| request.headers.single("x-request-id")),
+            credential: record.credential.map(|place| place.as_str()),
+            introspection: record.answer_source.map(|source| source.as_str()),
+            client_id: record.token.as_ref().and_then(|token| token.client_id.as_deref()),
+            authentication_id: principal.map(|principal| &*principal.authentication_id),
+            id: principal.map(|principal| &*principal.id),
+            component: principal.map(|principal| &*principal.component),
+            roles: principal.map(|who| who.roles.iter().map(|role| role.as_str()).collect()).unwrap_or_default(),
+            detail: record.detail.clone().or(detail),
+            duration_micros: u64::try_from(context.took.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+fn status(status: DenialStatus) -> u16 {
+    status.code().as_u16()
+}
+
+fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}

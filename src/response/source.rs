@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::record_path::{RecordPath, RecordPathError};
+
 /// A path into the security context (product sheet, `identityHeaders`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextSource {
@@ -14,33 +16,36 @@ pub enum ContextSource {
     /// `authorization.roles`.
     Roles,
     /// `authorization.<member>`: a member that a script put there.
-    Authorization(String),
+    Authorization(RecordPath),
     /// `realm`: the token's.
     Realm,
     /// `token.<member>`: the introspection answer's.
-    Token(String),
+    Token(RecordPath),
     /// `user.<field>`: the directory record's.
-    User(String),
+    User(RecordPath),
     /// `securityContext`: the whole of it as base64url JSON.
     SecurityContext,
 }
 
-/// A path that names nothing in the security context.
+/// A text that is no source for a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{found}` is no path into the security context; expected `authenticationId`, `authorization.<member>`, \
-     `token.<member>`, `user.<field>`, `realm` or `securityContext`"
-)]
-pub struct UnknownSource {
-    /// What was written.
-    pub found: String,
+pub enum SourceError {
+    /// It names nothing in the security context.
+    #[error(
+        "`{0}` is no path into the security context; expected `authenticationId`, `authorization.<member>`, \
+         `token.<member>`, `user.<field>`, `realm` or `securityContext`"
+    )]
+    Unknown(String),
+    /// What follows the first member is no path.
+    #[error(transparent)]
+    Path(#[from] RecordPathError),
 }
 
 impl FromStr for ContextSource {
-    type Err = UnknownSource;
+    type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || UnknownSource { found: text.to_owned() };
+        let unknown = || SourceError::Unknown(text.to_owned());
         let Some((head, member)) = text.split_once(['.', '/']) else {
             return match text {
                 "authenticationId" => Ok(Self::AuthenticationId),
@@ -54,9 +59,9 @@ impl FromStr for ContextSource {
             ("authorization", "id") => Ok(Self::Id),
             ("authorization", "component") => Ok(Self::Component),
             ("authorization", "roles") => Ok(Self::Roles),
-            ("authorization", _) => Ok(Self::Authorization(member.to_owned())),
-            ("token", _) => Ok(Self::Token(member.to_owned())),
-            ("user", _) => Ok(Self::User(member.to_owned())),
+            ("authorization", _) => Ok(Self::Authorization(RecordPath::parse(member)?)),
+            ("token", _) => Ok(Self::Token(RecordPath::parse(member)?)),
+            ("user", _) => Ok(Self::User(RecordPath::parse(member)?)),
             _ => Err(unknown()),
         }
     }

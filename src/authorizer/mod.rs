@@ -1,0 +1,160 @@
+//! The way of a request, from the view of it to the decision.
+
+pub mod select;
+
+pub use select::{Authorizer, Selectors};
+
+use std::sync::Arc;
+
+use crate::access::AccessRules;
+use crate::account_status;
+use crate::clock::Clock;
+use crate::credential::{self, Credential, CredentialPlace};
+use crate::deadline::Deadline;
+use crate::decision::{Decision, Denial, Stop};
+use crate::directory::{Found, UserDirectory};
+use crate::introspection::{AnswerSource, Introspector, TokenPolicy, TokenRefusal};
+use crate::principal::{Origin, Principal, User};
+use crate::request::{PathPolicy, RequestPath, RequestView};
+use crate::response::Responder;
+use crate::roles;
+use crate::subject::{MappedSubject, StaticUser, SubjectMapper};
+use crate::token::{ActiveToken, TokenState};
+
+/// Everything one filter needs to decide: built once from its configuration, never changed, replaced whole.
+pub struct Filter {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where credentials stand.
+    pub credential: credential::Settings,
+    /// How paths are read.
+    pub path: PathPolicy,
+    /// Who knows whether a token is active.
+    pub introspector: Arc<dyn Introspector>,
+    /// What a token must be beyond active; asked on every request.
+    pub policy: TokenPolicy,
+    /// Who tokens are about.
+    pub subjects: SubjectMapper,
+    /// Who a request without a credential is, ready made.
+    pub anonymous: Option<Arc<Principal>>,
+    /// Who knows the users.
+    pub directory: Arc<dyn UserDirectory>,
+    /// Which accounts may log in.
+    pub account_status: account_status::Settings,
+    /// Roles by index of the subject mapping.
+    pub roles: Vec<roles::Settings>,
+    /// The access rules.
+    pub access: AccessRules,
+    /// How answers are made.
+    pub responder: Responder,
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filter").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What was found on the way: for the audit, the metadata and the explanation. Holds no credential.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionRecord {
+    /// Where the credential stood; `None`: there was none.
+    pub credential: Option<CredentialPlace>,
+    /// How the introspection answer reached us.
+    pub answer_source: Option<AnswerSource>,
+    /// The token, once known to be active.
+    pub token: Option<Arc<ActiveToken>>,
+    /// The user's record.
+    pub user: Option<Arc<User>>,
+    /// Roles that were not granted.
+    pub dropped_roles: Vec<roles::Dropped>,
+    /// Who it was, once that was known.
+    pub principal: Option<Arc<Principal>>,
+    /// What went wrong, for operators: texts that a client must not see.
+    pub detail: Option<String>,
+}
+
+impl Filter {
+    /// Decides one request at the clock's now; fills `record` on the way.
+    pub async fn decide(
+        &self,
+        request: &RequestView<'_>,
+        clock: &dyn Clock,
+        deadline: Deadline,
+        record: &mut DecisionRecord,
+    ) -> Decision {
+        let way = async {
+            let path = RequestPath::parse(request.target, self.path)?;
+            let principal = match self.credential.extract(request, &path)? {
+                Some(credential) => self.authenticate(&credential, clock, deadline, record).await?,
+                None => self.anonymous.clone().ok_or(Denial::CredentialMissing)?,
+            };
+            record.principal = Some(Arc::clone(&principal));
+            self.access.admit(request, &path, &principal).map_err(|error| {
+                record.detail = Some(error.to_string());
+                Stop::from_access(error, record.credential.is_some())
+            })
+        };
+        Decision::from(way.await)
+    }
+
+    async fn authenticate(
+        &self,
+        credential: &Credential,
+        clock: &dyn Clock,
+        deadline: Deadline,
+        record: &mut DecisionRecord,
+    ) -> Result<Arc<Principal>, Stop> {
+        record.credential = Some(credential.place);
+        let answer = self.introspector.introspect(&credential.token, deadline).await?;
+        record.answer_source = Some(answer.source);
+        let TokenState::Active(token) = answer.state else { return Err(Denial::TokenInactive.into()) };
+        record.token = Some(Arc::clone(&token));
+        self.check_token(&token, clock)?;
+        match self.subjects.map(&token)? {
+            MappedSubject::Static(user) => Ok(static_principal(&user, Origin::Static(token))?),
+            MappedSubject::Directory { query, authentication_id, mapping } => {
+                let component = query.component.to_string();
+                let user = match self.directory.find(&query, deadline).await? {
+                    Found::One(user) => user,
+                    Found::Nobody => return Err(Denial::UserUnknown(component).into()),
+                    Found::Ambiguous => return Err(Denial::UserAmbiguous.into()),
+                };
+                record.user = Some(Arc::clone(&user));
+                if !self.account_status.accepts(&user) {
+                    return Err(Denial::UserInactive.into());
+                }
+                let roles = self.roles.get(mapping);
+                let calculated = roles.map(|roles| roles.calculate(&user, clock.now())).unwrap_or_default();
+                record.dropped_roles = calculated.dropped;
+                let (component, id) = (Arc::clone(&user.component), user.id.clone());
+                let origin = Origin::Directory(token, user);
+                Ok(Arc::new(Principal::new(&authentication_id, &component, &id, calculated.roles, origin)?))
+            }
+        }
+    }
+
+    fn check_token(&self, token: &ActiveToken, clock: &dyn Clock) -> Result<(), Stop> {
+        self.policy.check(token, clock.now()).map_err(|refusal| {
+            Stop::Denied(match refusal {
+                TokenRefusal::Scopes => Denial::ScopeMissing(self.policy.scopes.clone()),
+                refusal @ (TokenRefusal::Expired
+                | TokenRefusal::NotYetValid
+                | TokenRefusal::Type
+                | TokenRefusal::Issuer
+                | TokenRefusal::Audience) => Denial::TokenRefused(refusal),
+            })
+        })
+    }
+}
+
+/// The principal of a static or the anonymous mapping: its roles are exactly the mapping's (D3), its ids `localUser`'s (C9).
+///
+/// # Errors
+/// [`crate::principal::ContextIncomplete`] where `localUser` lacks a part; the configuration refuses such a mapping.
+pub fn static_principal(
+    user: &StaticUser,
+    origin: Origin,
+) -> Result<Arc<Principal>, crate::principal::ContextIncomplete> {
+    Principal::new(&user.id, &user.component, &user.id, user.roles.clone(), origin).map(Arc::new)
+}

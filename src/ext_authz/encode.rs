@@ -1,0 +1,98 @@
+//! How does a reply look in Envoy's words? Every answer built here has a status: one without is an allow to Envoy.
+
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::google::protobuf::value::Kind;
+use envoy_types::pb::google::protobuf::{ListValue, NullValue, Struct, Value as ProtoValue};
+use envoy_types::pb::google::rpc::Status;
+use http::{HeaderName, StatusCode};
+use serde_json::Value;
+
+use crate::response::{Pass, Refusal, Reply};
+
+/// `google.rpc.Code.OK`: the only one that Envoy takes for an allow.
+const OK: i32 = 0;
+const INVALID_ARGUMENT: i32 = 3;
+const PERMISSION_DENIED: i32 = 7;
+const UNAVAILABLE: i32 = 14;
+const UNAUTHENTICATED: i32 = 16;
+
+/// The CheckResponse for `reply`.
+#[must_use]
+pub fn encode(reply: Reply) -> CheckResponse {
+    match reply {
+        Reply::Pass(pass) => allow(pass),
+        Reply::Refuse(refusal) => refuse(refusal, HttpResponse::DeniedResponse),
+        Reply::Error(refusal) => refuse(refusal, HttpResponse::ErrorResponse),
+    }
+}
+
+fn allow(pass: Pass) -> CheckResponse {
+    let ok = OkHttpResponse {
+        headers: pass.set.into_iter().map(header).collect(),
+        headers_to_remove: pass.remove,
+        query_parameters_to_remove: pass.remove_query_parameters,
+        response_headers_to_add: pass.response_headers.into_iter().map(header).collect(),
+        ..OkHttpResponse::default()
+    };
+    response(OK, &pass.metadata, HttpResponse::OkResponse(ok))
+}
+
+fn refuse(refusal: Refusal, form: impl FnOnce(DeniedHttpResponse) -> HttpResponse) -> CheckResponse {
+    let code = grpc_code(refusal.status);
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(refusal.status.as_u16()) }),
+        headers: refusal.headers.into_iter().map(header).collect(),
+        body: refusal.body,
+    };
+    response(code, &refusal.metadata, form(denied))
+}
+
+/// The one place that builds an answer. INVARIANT: `status` is there; `OK` only with an `ok_response`.
+fn response(code: i32, metadata: &Value, http: HttpResponse) -> CheckResponse {
+    CheckResponse {
+        status: Some(Status { code, ..Status::default() }),
+        dynamic_metadata: proto_struct(metadata),
+        http_response: Some(http),
+    }
+}
+
+/// Never `OK`, whatever the status: an unknown one is a plain denial.
+fn grpc_code(status: StatusCode) -> i32 {
+    match status {
+        StatusCode::BAD_REQUEST => INVALID_ARGUMENT,
+        StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
+        status if status.is_server_error() => UNAVAILABLE,
+        _ => PERMISSION_DENIED,
+    }
+}
+
+/// `append` stays unset: Envoy then replaces what the client sent. `value`, for Envoy drops `raw_value` here.
+fn header((name, value): (HeaderName, String)) -> HeaderValueOption {
+    let header = HeaderValue { key: name.as_str().to_owned(), value, ..HeaderValue::default() };
+    HeaderValueOption { header: Some(header), ..HeaderValueOption::default() }
+}
+
+fn proto_struct(value: &Value) -> Option<Struct> {
+    match proto_value(value).kind {
+        Some(Kind::StructValue(value)) => Some(value),
+        _ => None,
+    }
+}
+
+fn proto_value(value: &Value) -> ProtoValue {
+    let kind = match value {
+        Value::Null => Kind::NullValue(NullValue::NullValue.into()),
+        Value::Bool(value) => Kind::BoolValue(*value),
+        Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
+        Value::String(value) => Kind::StringValue(value.clone()),
+        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(proto_value).collect() }),
+        Value::Object(members) => {
+            let fields = members.iter().map(|(name, value)| (name.clone(), proto_value(value))).collect();
+            Kind::StructValue(Struct { fields })
+        }
+    };
+    ProtoValue { kind: Some(kind) }
+}

@@ -1,0 +1,211 @@
+//! How is one Check answered, whatever happens on the way? View, decide, reply, encode, write down.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use futures_util::FutureExt as _;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use super::encode::encode;
+use super::view::view;
+use crate::audit::{AuditContext, AuditEvent, AuditWriter};
+use crate::authorizer::{Authorizer, DecisionRecord, Filter};
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::decision::{Decision, Denial, Outage};
+use crate::request::RequestView;
+use crate::response::{Reply, Responder};
+
+/// How long a check may take when the caller names no deadline.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Who counts decisions.
+pub trait DecisionMetrics: Send + Sync + 'static {
+    /// One decision was made: `allow`, `deny` or `outage`, its reason, and how long it took.
+    fn decided(&self, decision: &'static str, reason: &'static str, took: Duration);
+    /// The caller hung up before the decision.
+    fn cancelled(&self, took: Duration);
+}
+
+/// The Authorization service of ext_authz v3.
+#[derive(Clone)]
+pub struct AuthorizationService {
+    authorizer: Arc<ArcSwap<Authorizer>>,
+    clock: Arc<dyn Clock>,
+    audit: AuditWriter,
+    metrics: Arc<dyn DecisionMetrics>,
+    without_filter: Arc<Responder>,
+    ids: Arc<DecisionIds>,
+}
+
+impl std::fmt::Debug for AuthorizationService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthorizationService").field("authorizer", &self.authorizer.load()).finish_non_exhaustive()
+    }
+}
+
+impl AuthorizationService {
+    /// A service that decides by whatever authorizer is in the cell at the moment a check comes in.
+    #[must_use]
+    pub fn new(
+        authorizer: Arc<ArcSwap<Authorizer>>,
+        clock: Arc<dyn Clock>,
+        audit: AuditWriter,
+        metrics: Arc<dyn DecisionMetrics>,
+    ) -> Self {
+        let without_filter = Arc::new(Responder::without_filter());
+        Self { authorizer, clock, audit, metrics, without_filter, ids: Arc::default() }
+    }
+
+    /// Decides one question. Never fails: what goes wrong is a denial or an outage, for Envoy lets
+    /// gRPC errors pass under `failure_mode_allow` (J17).
+    pub async fn answer(&self, check: &CheckRequest, deadline: Deadline) -> CheckResponse {
+        let guard = DecisionGuard::new(&*self.metrics);
+        let authorizer = self.authorizer.load_full();
+        let mut record = DecisionRecord::default();
+        let view = view(check);
+        let filter = view.as_ref().and_then(|request| authorizer.select(request));
+        let decision = self.decide(view.as_ref(), filter, deadline, &mut record).await;
+        let reply = self.reply(view.as_ref(), filter, &decision);
+        let took = guard.decided(&decision);
+        if self.audit.wants(&decision) {
+            let id = self.ids.next();
+            let filter = filter.map(|filter| &*filter.name);
+            let context = AuditContext { time: self.clock.now(), decision_id: &id, filter, took };
+            self.audit.write(&AuditEvent::new(context, view.as_ref(), &decision, &record));
+        }
+        encode(reply)
+    }
+
+    async fn decide(
+        &self,
+        request: Option<&RequestView<'_>>,
+        filter: Option<&Filter>,
+        deadline: Deadline,
+        record: &mut DecisionRecord,
+    ) -> Decision {
+        let Some(request) = request else { return Decision::Deny(Denial::RequestMissing) };
+        let Some(filter) = filter else { return Decision::Deny(Denial::FilterUnknown) };
+        let way = AssertUnwindSafe(filter.decide(request, &*self.clock, deadline, record)).catch_unwind();
+        match tokio::time::timeout_at(deadline.instant(), way).await {
+            Ok(Ok(decision)) => decision,
+            // SECURITY: a panic anywhere on the way is one refusal, never the process and never an allow (T-40).
+            Ok(Err(_)) => {
+                tracing::error!(filter = &*filter.name, "a check ended in a panic; the request is refused");
+                Decision::Outage(Outage::Internal)
+            }
+            Err(_) => Decision::Outage(Outage::Deadline),
+        }
+    }
+
+    fn reply(&self, request: Option<&RequestView<'_>>, filter: Option<&Filter>, decision: &Decision) -> Reply {
+        let responder = filter.map_or(&*self.without_filter, |filter| &filter.responder);
+        match request {
+            Some(request) => responder.reply(decision, request),
+            None => responder.refuse(&Denial::RequestMissing),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Authorization for AuthorizationService {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let deadline = deadline(request.metadata());
+        Ok(Response::new(self.answer(request.get_ref(), deadline).await))
+    }
+}
+
+/// The caller's `grpc-timeout`, or [`DEFAULT_DEADLINE`].
+fn deadline(metadata: &MetadataMap) -> Deadline {
+    let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+    Deadline::after(timeout.unwrap_or(DEFAULT_DEADLINE))
+}
+
+/// `1*8DIGIT unit` of the gRPC protocol; `None` where it is none.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(amount * 3600)),
+        "M" => Some(Duration::from_secs(amount * 60)),
+        "S" => Some(Duration::from_secs(amount)),
+        "m" => Some(Duration::from_millis(amount)),
+        "u" => Some(Duration::from_micros(amount)),
+        "n" => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
+}
+
+/// Records a decision, or that the caller hung up before there was one: an unfinished check is never counted as an allow.
+struct DecisionGuard<'a> {
+    metrics: &'a dyn DecisionMetrics,
+    started: Instant,
+    finished: bool,
+}
+
+impl<'a> DecisionGuard<'a> {
+    fn new(metrics: &'a dyn DecisionMetrics) -> Self {
+        Self { metrics, started: Instant::now(), finished: false }
+    }
+
+    fn decided(mut self, decision: &Decision) -> Duration {
+        let took = self.started.elapsed();
+        self.finished = true;
+        self.metrics.decided(decision.outcome(), decision.reason(), took);
+        took
+    }
+}
+
+impl Drop for DecisionGuard<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.metrics.cancelled(self.started.elapsed());
+        }
+    }
+}
+
+/// Ids of decisions: a random part for this process and a number.
+#[derive(Debug)]
+struct DecisionIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Default for DecisionIds {
+    fn default() -> Self {
+        // Ids only have to tell decisions apart; without randomness the process number still does on one host.
+        let process = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+        Self { process, next: AtomicU64::new(0) }
+    }
+}
+
+impl DecisionIds {
+    fn next(&self) -> String {
+        format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grpc_timeout;
+    use std::time::Duration;
+
+    #[test]
+    fn grpc_timeouts_are_read_as_the_protocol_says() {
+        for (text, millis) in [("200m", 200), ("1S", 1_000), ("2M", 120_000), ("500000u", 500), ("1H", 3_600_000)] {
+            assert_eq!(grpc_timeout(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["", "m", "200", "200x", "-1m", "123456789m", "1é", "1.5S"] {
+            assert_eq!(grpc_timeout(bad), None, "{bad}");
+        }
+    }
+}

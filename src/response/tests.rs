@@ -1,0 +1,1 @@
+//! Does every reply edit what it must?
