@@ -40,5 +40,6 @@ pub mod request;
 pub mod response;
 pub mod roles;
 pub mod secret;
+pub mod single_flight;
 pub mod subject;
 pub mod token;

@@ -1,6 +1,7 @@
 //! Is the token active? The question, and who can answer it.
 
 pub mod answer;
+pub mod cache;
 #[cfg(test)]
 mod conformance;
 pub mod endpoint;
@@ -10,6 +11,7 @@ pub mod settings;
 #[cfg(test)]
 mod testing;
 
+pub use cache::{CacheCounts, CacheOptions, Cached, NoObserver, Observer};
 pub use endpoint::{Endpoint, EndpointError};
 pub use policy::{TokenPolicy, TokenRefusal};
 pub use settings::Settings;
