@@ -1,5 +1,6 @@
 //! How does a reply look in Envoy's words? Every answer built here has a status: one without is an allow to Envoy.
 
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
@@ -34,7 +35,7 @@ fn allow(pass: Pass) -> CheckResponse {
         headers: pass.set.into_iter().map(header).collect(),
         headers_to_remove: pass.remove,
         query_parameters_to_remove: pass.remove_query_parameters,
-        response_headers_to_add: pass.response_headers.into_iter().map(header).collect(),
+        response_headers_to_add: pass.response_headers.into_iter().map(response_header).collect(),
         ..OkHttpResponse::default()
     };
     response(OK, &pass.metadata, HttpResponse::OkResponse(ok))
@@ -73,6 +74,11 @@ fn grpc_code(status: StatusCode) -> i32 {
 fn header((name, value): (HeaderName, String)) -> HeaderValueOption {
     let header = HeaderValue { key: name.as_str().to_owned(), value, ..HeaderValue::default() };
     HeaderValueOption { header: Some(header), ..HeaderValueOption::default() }
+}
+
+/// Towards the client Envoy honours `append_action`: what the upstream sent under our name is replaced.
+fn response_header(edit: (HeaderName, String)) -> HeaderValueOption {
+    HeaderValueOption { append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(), ..header(edit) }
 }
 
 fn proto_struct(value: &Value) -> Option<Struct> {
