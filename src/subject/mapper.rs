@@ -245,7 +245,8 @@ fn index_realms(mappings: &[Mapping], problems: &mut Vec<SubjectProblem>) -> (Ha
     (by_realm, realmless)
 }
 
-/// What the directory must fetch: role, group and additional fields, each once.
+/// What the directory must fetch: role, group and additional fields, each once. Roles are asked for as `…/*`, also where
+/// the star is not written, so that a directory that expands relationships sends the roles' own temporal constraints.
 fn fields(mapping: &Mapping, place: &str, problems: &mut Vec<SubjectProblem>) -> Arc<[String]> {
     let roles = &mapping.roles;
     let named = (roles.user_roles.iter().map(|field| ("userRoles", field)))
@@ -254,8 +255,12 @@ fn fields(mapping: &Mapping, place: &str, problems: &mut Vec<SubjectProblem>) ->
     let mut fields: Vec<String> = Vec::new();
     for (key, field) in named {
         let Some(field) = path(field, &format!("{place}/{key}"), problems) else { continue };
-        if !fields.iter().any(|known| known == field.as_str()) {
-            fields.push(field.as_str().to_owned());
+        let field = match key {
+            "userRoles" => format!("{}/*", field.without_elements().as_str()),
+            _ => field.as_str().to_owned(),
+        };
+        if !fields.contains(&field) {
+            fields.push(field);
         }
     }
     fields.into()

@@ -189,6 +189,7 @@ fn every_mapped_claim_is_a_condition_and_must_be_there() {
 #[test]
 fn roles_groups_and_additional_fields_are_asked_for_once() {
     let mut mapping = fixed(None, "managed/user");
+    mapping.roles.user_roles.push("effectiveRoles".to_owned());
     mapping.additional_fields = vec!["adminOfOrg".to_owned(), "authzRoles/*".to_owned()];
     mapping.roles.groups = Some(roles::GroupSettings {
         membership: "memberOf".to_owned(),
@@ -199,7 +200,10 @@ fn roles_groups_and_additional_fields_are_asked_for_once() {
     else {
         panic!("a question for the directory");
     };
-    assert_eq!((&*query.fields, mapping), (&["authzRoles/*", "memberOf", "adminOfOrg"].map(str::to_owned)[..], 0));
+    assert_eq!(
+        (&*query.fields, mapping),
+        (&["authzRoles/*", "effectiveRoles/*", "memberOf", "adminOfOrg"].map(str::to_owned)[..], 0)
+    );
 }
 
 #[test]
