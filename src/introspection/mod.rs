@@ -16,8 +16,11 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use policy::{TokenPolicy, TokenRefusal};
 pub use settings::Settings;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::token::{BearerToken, TokenState};
 
@@ -107,4 +110,37 @@ impl IntrospectionError {
             Self::GivenUp(_) => "given_up",
         }
     }
+}
+
+/// Why no introspector can be made of settings; found at load.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The endpoint cannot be asked as configured.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The cache needs random bytes and the system has none.
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// The endpoint of `settings` behind its cache; `issuers` are those that the token policy accepts.
+///
+/// Does not connect yet.
+///
+/// # Errors
+/// [`SetupError`]: the settings cannot work.
+pub fn connect(
+    settings: &Settings,
+    issuers: &[String],
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+) -> Result<Cached<Endpoint>, SetupError> {
+    let endpoint = Endpoint::new(settings)?;
+    let mut segment: Vec<&str> = issuers.iter().map(String::as_str).collect();
+    // Whatever the order in the configuration, it is one segment (T-44).
+    segment.sort_unstable();
+    segment.extend([settings.endpoint.as_str(), &settings.client_id]);
+    let options =
+        CacheOptions { segment: &segment, cache: &settings.cache, timeout: settings.timeout, clock, observer };
+    Ok(Cached::new(endpoint, options)?)
 }

@@ -188,3 +188,49 @@ fn size(value: &Value) -> usize {
     };
     inner + 64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use jiff::Timestamp;
+    use moka::Expiry;
+    use serde_json::json;
+
+    use super::{A_YEAR, ByStaleness, Kept, weight};
+    use crate::introspection::cache::key::Keys;
+    use crate::introspection::testing::token;
+    use crate::token::ActiveToken;
+
+    fn kept(since: i64, stale_until: Timestamp) -> Kept {
+        let since = Timestamp::from_second(since).unwrap();
+        Kept { token: std::sync::Arc::default(), fresh_until: since, stale_until, since, weight: 1 }
+    }
+
+    #[test]
+    fn an_entry_that_is_replaced_gets_a_life_of_its_own() {
+        let key = Keys::random(&[]).unwrap().of(&token("t"));
+        let renewed = kept(100, Timestamp::from_second(160).unwrap());
+        let left = ByStaleness.expire_after_update(&key, &renewed, Instant::now(), Some(Duration::from_secs(1)));
+        assert_eq!(left, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn no_life_is_too_long_for_the_timer() {
+        let key = Keys::random(&[]).unwrap().of(&token("t"));
+        let life = ByStaleness.expire_after_create(&key, &kept(0, Timestamp::MAX), Instant::now());
+        assert_eq!(life, Some(A_YEAR));
+    }
+
+    #[test]
+    fn a_token_weighs_by_the_size_of_its_members() {
+        let weigh = |claims: serde_json::Value| {
+            weight(&ActiveToken { claims: claims.as_object().unwrap().clone(), ..ActiveToken::default() })
+        };
+        assert_eq!(weigh(json!({})), 1);
+        assert_eq!(weigh(json!({"sub": "a", "aud": ["x", "y"], "exp": 1, "n": null})), 1);
+        assert_eq!(weigh(json!({"x": "y".repeat(20_000)})), 10);
+        assert_eq!(weigh(json!({"x": [{"y".repeat(20_000): 1}]})), 10);
+        assert!(weigh(json!({"x": vec![0; 10_000]})) > 300, "many small values take room as well");
+    }
+}

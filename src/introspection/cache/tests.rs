@@ -17,8 +17,8 @@ use crate::introspection::answer;
 use crate::introspection::settings::{CacheSettings, MaxTimeout};
 use crate::introspection::testing::{Provider, json_answer, patience, settings, token, verdict};
 use crate::introspection::{
-    AnswerSource, Endpoint, Introspection, IntrospectionError, Introspector, Settings, TokenPolicy, TokenRefusal,
-    conformance,
+    AnswerSource, Endpoint, Introspection, IntrospectionError, Introspector, NoObserver, Settings, TokenPolicy,
+    TokenRefusal, conformance, connect,
 };
 use crate::token::{BearerToken, TokenState};
 
@@ -123,14 +123,8 @@ fn failed() -> Answer {
 }
 
 fn make(settings: &Settings) -> Cached<Endpoint> {
-    let options = CacheOptions {
-        segment: &[settings.endpoint.as_str(), &settings.client_id],
-        cache: &settings.cache,
-        timeout: settings.timeout,
-        clock: Arc::new(FixedClock::at(Timestamp::from_second(NOW).unwrap())),
-        observer: Arc::new(super::NoObserver),
-    };
-    Cached::new(Endpoint::new(settings).unwrap(), options).unwrap()
+    let clock = Arc::new(FixedClock::at(Timestamp::from_second(NOW).unwrap()));
+    connect(settings, &["https://as".to_owned()], clock, Arc::new(NoObserver)).unwrap()
 }
 
 #[tokio::test]
