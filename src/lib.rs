@@ -20,6 +20,7 @@
 
 pub mod access;
 pub mod account_status;
+pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod authorizer;

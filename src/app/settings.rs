@@ -1,5 +1,6 @@
 //! Where does the server listen, and how is it reached?
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -28,6 +29,15 @@ pub enum Address {
     Tcp(SocketAddr),
     /// `unix:/run/keyward/ext_authz.sock`.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Files of a TLS listener; read again when they change.

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
+//! | `server` | listeners, health, reflection, the way the server ends |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
 //!
 //! The real parts (Envoy, `oidc-provider`, grpcurl) are installed by `make parts`; a test whose part is missing fails.
@@ -15,4 +16,5 @@
 )]
 
 mod envoy;
+mod server;
 mod support;

@@ -6,6 +6,7 @@ pub mod grpcurl;
 pub mod oidc;
 pub mod provider;
 pub mod raw_http;
+pub mod server;
 pub mod yaml;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -1,0 +1,264 @@
+//! How do connections come in? TCP and Unix listeners, with or without TLS, all feeding one server.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::connection::Connection;
+use super::settings::{Address, Listen};
+use super::tls::{TlsError, TlsFiles};
+
+/// How long a client may take over its TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait when the machine refuses to accept, as with too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who may connect to a Unix socket: its owner and its group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Why nothing can listen at an address.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another process listens there.
+    #[error("cannot listen on `{0}`: somebody already does; end that process, or change `listen`")]
+    InUse(Address),
+    /// The operating system says no.
+    #[error("cannot listen on `{address}`: {source}")]
+    Refused {
+        /// Where.
+        address: Address,
+        /// What it says.
+        source: io::Error,
+    },
+    /// The path of a Unix socket is taken by something that is no socket; it is left alone.
+    #[error("cannot listen on `unix:{}`: a file that is no socket stands there; remove it, or change `listen`", .0.display())]
+    NotASocket(PathBuf),
+    /// The files for TLS cannot be used.
+    #[error("cannot listen on `{address}` with TLS: {source}")]
+    Tls {
+        /// Where.
+        address: Address,
+        /// What is wrong with them.
+        source: TlsError,
+    },
+    /// The descriptors that reflection tells of are broken: so is the build.
+    #[error("cannot serve reflection: {0}")]
+    Descriptors(tonic_reflection::server::Error),
+}
+
+impl BindError {
+    /// What the operating system said about an address.
+    #[must_use]
+    pub fn from_io(address: &Address, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::InUse(address.clone())
+        } else {
+            Self::Refused { address: address.clone(), source }
+        }
+    }
+}
+
+/// An open listener.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    tls: Option<Arc<TlsFiles>>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp { listener: TcpListener, address: SocketAddr },
+    Unix { listener: UnixListener, file: SocketFile },
+}
+
+impl Listener {
+    /// Opens a listener; connections wait in the kernel until [`Listener::accept`] takes them.
+    ///
+    /// # Errors
+    /// [`BindError`], also when the files for TLS cannot be used.
+    pub async fn bind(listen: &Listen) -> Result<Self, BindError> {
+        let address = &listen.address;
+        let tls = match &listen.tls {
+            Some(settings) => {
+                let files = TlsFiles::load(settings).await;
+                Some(Arc::new(files.map_err(|source| BindError::Tls { address: address.clone(), source })?))
+            }
+            None => None,
+        };
+        let socket = match address {
+            Address::Tcp(wanted) => {
+                let listener = TcpListener::bind(wanted).await.map_err(|source| BindError::from_io(address, source))?;
+                let address = listener.local_addr().map_err(|source| BindError::from_io(address, source))?;
+                Socket::Tcp { listener, address }
+            }
+            Address::Unix(path) => {
+                remove_stale_socket(path).await?;
+                let listener = UnixListener::bind(path).map_err(|source| BindError::from_io(address, source))?;
+                fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))
+                    .map_err(|source| BindError::from_io(address, source))?;
+                Socket::Unix { listener, file: SocketFile::of(path) }
+            }
+        };
+        Ok(Self { socket, tls })
+    }
+
+    /// Where it listens, with the port the system chose if `0` was asked for.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match &self.socket {
+            Socket::Tcp { address, .. } => Address::Tcp(*address),
+            Socket::Unix { file, .. } => Address::Unix(file.path.clone()),
+        }
+    }
+
+    /// The files of its TLS, if it has any.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Arc<TlsFiles>> {
+        self.tls.as_ref()
+    }
+
+    /// Hands every new connection to `connections` until `stop` becomes true; then closes the listener.
+    ///
+    /// A TLS handshake runs on a task of its own: a client that is slow about it delays nobody.
+    pub async fn accept(self, connections: mpsc::Sender<Connection>, mut stop: watch::Receiver<bool>) {
+        let mut handshakes = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                Some(_) = handshakes.join_next() => continue,
+                accepted = self.socket.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(address = %self.address(), %error, "cannot accept a connection");
+                    time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(tls) = &self.tls else {
+                if connections.send(stream.into()).await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let acceptor = TlsAcceptor::from(tls.current());
+            let connections = connections.clone();
+            handshakes.spawn(async move {
+                if let Some(connection) = stream.handshake(&acceptor).await {
+                    let _server_is_gone = connections.send(connection).await;
+                }
+            });
+        }
+    }
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp { listener, .. } => {
+                let (stream, _peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Self::Unix { listener, .. } => listener.accept().await.map(|(stream, _peer)| Stream::Unix(stream)),
+        }
+    }
+}
+
+impl From<Stream> for Connection {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Tcp(stream) => stream.into(),
+            Stream::Unix(stream) => stream.into(),
+        }
+    }
+}
+
+impl Stream {
+    async fn handshake(self, acceptor: &TlsAcceptor) -> Option<Connection> {
+        match self {
+            Self::Tcp(stream) => handshake(acceptor, stream).await.map(Connection::from),
+            Self::Unix(stream) => handshake(acceptor, stream).await.map(Connection::from),
+        }
+    }
+}
+
+async fn handshake<S>(acceptor: &TlsAcceptor, stream: S) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::info!(%error, "a client failed the TLS handshake");
+            None
+        }
+        Err(_elapsed) => {
+            tracing::info!("a client did not finish the TLS handshake in time");
+            None
+        }
+    }
+}
+
+/// Takes away the socket file of a process that is gone, and nothing else.
+async fn remove_stale_socket(path: &Path) -> Result<(), BindError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(BindError::NotASocket(path.to_owned()));
+    }
+    let address = || Address::Unix(path.to_owned());
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|source| BindError::from_io(&address(), source))
+        }
+        // Somebody answers, or is too busy to, or may not be asked by us: the socket is theirs.
+        Ok(_) | Err(_) => Err(BindError::InUse(address())),
+    }
+}
+
+/// The file of a Unix socket, removed with the listener unless a successor has already put its own there.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), identity: identity(path) }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _already_gone = fs::remove_file(&self.path);
+        }
+    }
+}

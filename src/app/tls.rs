@@ -1,0 +1,242 @@
+//! What does a TLS listener prove with, and whom does it believe? Certificates from files, read again when they change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::settings::TlsSettings;
+use super::watch::FileWatch;
+
+/// Why files cannot serve for TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is there, but what it should hold is not in it.
+    #[error("`{}` holds no {what} in PEM form", .path.display())]
+    Missing {
+        /// Which.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A file's PEM is broken.
+    #[error("`{}` is no valid PEM: {detail}", .path.display())]
+    Broken {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it; never its content.
+        detail: String,
+    },
+    /// Certificate and key are not a pair, perhaps because only one of them has been renewed yet.
+    #[error("the key in `{}` does not belong to the certificate in `{}`", .key.display(), .certificate.display())]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The content is readable, but TLS cannot use it.
+    #[error("`{}` cannot be used for TLS: {detail}", .path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// The files of one listener and what was made of them last.
+#[derive(Debug)]
+pub struct TlsFiles {
+    settings: TlsSettings,
+    current: ArcSwap<ServerConfig>,
+    reloads: watch::Sender<u64>,
+    first: [u8; 32],
+}
+
+impl TlsFiles {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`], for the first file that cannot be used.
+    pub async fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let contents = Contents::read(settings).await?;
+        let config = contents.server_config(settings)?;
+        Ok(Self {
+            settings: settings.clone(),
+            current: ArcSwap::from_pointee(config),
+            reloads: watch::Sender::new(0),
+            first: contents.digest(),
+        })
+    }
+
+    /// What a new connection is to be accepted with.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+
+    /// Counts the reloads that succeeded.
+    #[must_use]
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
+    }
+
+    /// Reads the files again whenever they change, for ever; `reloaded` hears whether they were usable.
+    ///
+    /// INVARIANT: files that cannot be used change nothing; what was last good goes on serving.
+    pub async fn keep_fresh(&self, reloaded: impl Fn(bool)) {
+        let settings = &self.settings;
+        let paths = [Some(&settings.certificate), Some(&settings.key), settings.client_ca.as_ref()];
+        let mut watch = FileWatch::new(paths.into_iter().flatten().map(PathBuf::as_path));
+        let mut seen = Some(self.first);
+        // The files may have changed between the first reading and the start of the watch.
+        loop {
+            match self.reload(&mut seen).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::info!(certificate = %settings.certificate.display(), "the TLS files were read again");
+                    reloaded(true);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the changed TLS files cannot be used and the former ones stay");
+                    reloaded(false);
+                }
+            }
+            watch.changed().await;
+        }
+    }
+
+    /// `Ok(false)`: the files are as they were when `seen`.
+    async fn reload(&self, seen: &mut Option<[u8; 32]>) -> Result<bool, TlsError> {
+        let contents = match Contents::read(&self.settings).await {
+            Ok(contents) => contents,
+            Err(error) => {
+                *seen = None;
+                return Err(error);
+            }
+        };
+        let digest = contents.digest();
+        if seen.replace(digest) == Some(digest) {
+            return Ok(false);
+        }
+        // SECURITY: a new `ServerConfig` has a session store of its own, so that nobody resumes a session which a
+        // client certificate of a dismissed authority once opened.
+        self.current.store(Arc::new(contents.server_config(&self.settings)?));
+        self.reloads.send_modify(|count| *count += 1);
+        Ok(true)
+    }
+}
+
+/// The bytes of the files.
+struct Contents {
+    certificate: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Contents {
+    async fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let client_ca = match &settings.client_ca {
+            Some(path) => Some(read(path).await?),
+            None => None,
+        };
+        Ok(Self { certificate: read(&settings.certificate).await?, key: read(&settings.key).await?.into(), client_ca })
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        for part in [Some(&self.certificate), Some(&*self.key), self.client_ca.as_ref()].into_iter().flatten() {
+            hasher.update(blake3::hash(part).as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    fn server_config(&self, settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let chain = certificates(&self.certificate, &settings.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
+            pem::Error::NoItemsFound => TlsError::Missing { path: settings.key.clone(), what: "private key" },
+            other => TlsError::Broken { path: settings.key.clone(), detail: pem_detail(&other) },
+        })?;
+        let clients: Arc<dyn ClientCertVerifier> = match (&self.client_ca, &settings.client_ca) {
+            (Some(bytes), Some(path)) => client_verifier(bytes, path, &provider)?,
+            _ => Arc::new(NoClientAuth),
+        };
+        let unusable = |path: &Path, error: &rustls::Error| TlsError::Unusable {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        };
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&settings.certificate, &error))?;
+        let mut config =
+            builder.with_client_cert_verifier(clients).with_single_cert(chain, key).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    TlsError::Mismatch { certificate: settings.certificate.clone(), key: settings.key.clone() }
+                }
+                rustls::Error::InvalidCertificate(_) => unusable(&settings.certificate, &error),
+                _ => unusable(&settings.key, &error),
+            })?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    tokio::fs::read(path).await.map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
+}
+
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::Broken { path: path.to_owned(), detail: pem_detail(&error) })?;
+    if certificates.is_empty() {
+        return Err(TlsError::Missing { path: path.to_owned(), what: "certificate" });
+    }
+    Ok(certificates)
+}
+
+fn client_verifier(
+    pem: &[u8],
+    path: &Path,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unusable = |detail: String| TlsError::Unusable { path: path.to_owned(), detail };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem, path)? {
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    // SECURITY: the default of this builder is to require a certificate; anonymous clients are not allowed in.
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| unusable(error.to_string()))
+}
+
+/// What is wrong with a PEM text, without a byte of it: it may be a key.
+fn pem_detail(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section does not end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a section does not begin as it should".to_owned(),
+        pem::Error::Base64Decode(_) => "the base64 is broken".to_owned(),
+        pem::Error::Io(error) => error.to_string(),
+        _ => "it cannot be read".to_owned(),
+    }
+}
