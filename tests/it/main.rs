@@ -15,6 +15,7 @@
     reason = "helpers of tests"
 )]
 
+mod cases;
 mod envoy;
 mod server;
 mod support;

@@ -1,5 +1,7 @@
 //! What do the tests need around Keyward? Servers, clients, and where the real parts are.
 
+pub mod case;
+pub mod check;
 pub mod echo;
 pub mod envoy;
 pub mod grpcurl;
