@@ -2,6 +2,8 @@
 
 mod ask;
 mod crest;
+mod custom_authz;
+mod facts;
 mod index;
 mod names;
 mod pattern;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use crate::principal::{Principal, Role};
 use crate::request::{RequestPath, RequestView};
 use ask::{Ask, Asks};
+use facts::Facts;
 use index::Index;
 use rule::{Lack, Rule};
 use settings::{RuleProblem, Style};
@@ -95,12 +98,6 @@ pub struct RuleStep {
     pub lacked: Option<String>,
 }
 
-/// What the rules are asked about.
-#[derive(Clone, Copy)]
-struct Facts<'a> {
-    principal: &'a Principal,
-}
-
 impl AccessRules {
     /// Compiles the rules.
     ///
@@ -138,12 +135,12 @@ impl AccessRules {
         principal: &Arc<Principal>,
     ) -> Result<Permit, AccessError> {
         let asks = self.asks(request, path)?;
-        let facts = Facts { principal };
-        let first = self.granting_rule(asks.first(), facts)?;
+        let facts = |ask| Facts { request, path, principal, ask };
+        let first = self.granting_rule(&facts(asks.first()))?;
         let rule = match asks.second() {
             None => Arc::clone(&first.name),
             Some(ask) => {
-                let second = self.granting_rule(ask, facts)?;
+                let second = self.granting_rule(&facts(ask))?;
                 format!("{}+{}", first.name, second.name).into()
             }
         };
@@ -161,16 +158,22 @@ impl AccessRules {
         principal: &Arc<Principal>,
     ) -> Vec<RuleStep> {
         let Ok(asks) = self.asks(request, path) else { return Vec::new() };
-        let facts = Facts { principal };
         let mut steps = Vec::new();
         for ask in asks.iter() {
-            let granted = self.rules.iter().any(|rule| {
-                let lack = evaluate(rule, ask, facts);
-                let lacked = lack.map(|lack| rule.describe(lack, ask, principal));
+            let facts = Facts { request, path, principal, ask };
+            let mut verdict = Ok(Some(Lack::Pattern));
+            for rule in &self.rules {
+                verdict = evaluate(rule, &facts);
+                let lacked = match &verdict {
+                    Ok(lack) => lack.map(|lack| rule.describe(lack, ask, principal)),
+                    Err(message) => Some(format!("{message}; the walk ends here")),
+                };
                 steps.push(RuleStep { rule: rule.name.to_string(), asked: ask.for_people(), lacked });
-                lack.is_none()
-            });
-            if !granted {
+                if !matches!(verdict, Ok(Some(_))) {
+                    break;
+                }
+            }
+            if !matches!(verdict, Ok(None)) {
                 break;
             }
         }
@@ -198,28 +201,38 @@ impl AccessRules {
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     }
 
-    /// The first rule that grants (E5).
-    fn granting_rule(&self, ask: &Ask<'_>, facts: Facts<'_>) -> Result<&Rule, AccessError> {
-        let mut lacking_scopes = None;
-        for rule in self.index.candidates(ask.path).filter_map(|number| self.rules.get(number)) {
-            match evaluate(rule, ask, facts) {
-                None => return Ok(rule),
-                Some(Lack::Scopes) => lacking_scopes = lacking_scopes.or(Some(rule)),
-                Some(_) => {}
+    /// The first rule that grants (E5). A condition that fails ends the walk (J20).
+    fn granting_rule(&self, facts: &Facts<'_>) -> Result<&Rule, AccessError> {
+        let mut lacking_scopes = Vec::new();
+        for rule in self.index.candidates(facts.ask.path).filter_map(|number| self.rules.get(number)) {
+            match evaluate(rule, facts) {
+                Ok(None) => return Ok(rule),
+                Ok(Some(Lack::Scopes)) => lacking_scopes.push(rule),
+                Ok(Some(_)) => {}
+                Err(message) => {
+                    return Err(AccessError::ConditionFailed { rule: rule.name.to_string(), message });
+                }
             }
         }
-        Err(match lacking_scopes {
-            None => AccessError::NoRule,
+        // Scopes are named only where they were the one thing missing: the conditions after them hold.
+        let nothing_else = |rule: &&Rule| matches!(rule.unmet_condition(facts), Ok(None));
+        Err(match lacking_scopes.into_iter().find(nothing_else) {
             Some(rule) => AccessError::MissingScopes(rule.missing_scopes(facts.principal).map(str::to_owned).collect()),
+            None => AccessError::NoRule,
         })
     }
 }
 
-/// Asks one rule: for a decision and for its explanation alike.
-fn evaluate(rule: &Rule, ask: &Ask<'_>, facts: Facts<'_>) -> Option<Lack> {
+/// Asks one rule, for a decision and for its explanation alike. The order is E6's, with the scopes before the conditions.
+fn evaluate(rule: &Rule, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
     let roles = facts.principal.roles.iter().map(Role::as_str);
-    let lack = rule.lacks(ask, roles);
-    lack.or_else(|| rule.missing_scopes(facts.principal).next().map(|_| Lack::Scopes))
+    if let Some(lack) = rule.lacks(facts.ask, roles) {
+        return Ok(Some(lack));
+    }
+    if rule.missing_scopes(facts.principal).next().is_some() {
+        return Ok(Some(Lack::Scopes));
+    }
+    rule.unmet_condition(facts)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::ask::Ask;
+use super::custom_authz::CustomAuthz;
+use super::facts::Facts;
 use super::names::{Names, quoted};
 use super::pattern::Pattern;
 use super::settings::{RuleProblem, RuleSettings, Style};
@@ -18,6 +20,7 @@ pub(super) struct Rule {
     methods: Names,
     actions: Names,
     scopes: Box<[Box<str>]>,
+    custom_authz: Option<CustomAuthz>,
     written: Written,
 }
 
@@ -43,6 +46,8 @@ pub(super) enum Lack {
     Action,
     /// The token lacks a scope.
     Scopes,
+    /// `customAuthz` does not hold.
+    CustomAuthz,
 }
 
 impl Rule {
@@ -75,9 +80,13 @@ impl Rule {
             let message = "`customAuthz` needs `style: crest`; in `style: http` write a CEL expression in `when`";
             report("customAuthz", message.to_owned());
         }
-        if style == Style::Crest && settings.custom_authz.is_some() {
-            report("customAuthz", "expressions are not supported yet".to_owned());
-        }
+        let custom_authz = match settings.custom_authz.as_deref().map(CustomAuthz::compile).transpose() {
+            Ok(custom_authz) => custom_authz,
+            Err(message) => {
+                report("customAuthz", message);
+                None
+            }
+        };
         if settings.when.is_some() {
             report("when", "expressions are not supported yet".to_owned());
         }
@@ -97,6 +106,7 @@ impl Rule {
             methods: Names::new(&settings.methods),
             actions: Names::new(settings.actions.as_deref().unwrap_or_default()),
             scopes: settings.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+            custom_authz,
             written: Written {
                 pattern: settings.pattern.as_str().into(),
                 exclude: settings.exclude_patterns.iter().cloned().collect(),
@@ -124,6 +134,21 @@ impl Rule {
         None
     }
 
+    /// Evaluates what remains once the other checks have passed.
+    ///
+    /// # Errors
+    /// Which condition failed, and why; for the audit.
+    pub(super) fn unmet_condition(&self, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
+        if let Some(custom_authz) = &self.custom_authz {
+            match custom_authz.holds(facts) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Some(Lack::CustomAuthz)),
+                Err(message) => return Err(format!("customAuthz: {message}")),
+            }
+        }
+        Ok(None)
+    }
+
     /// The scopes that the principal's token lacks; all of them where there is no token.
     pub(super) fn missing_scopes<'s>(&'s self, principal: &'s Principal) -> impl Iterator<Item = &'s str> {
         let token = principal.token();
@@ -146,6 +171,7 @@ impl Rule {
             Lack::Method => format!("methods: `{}` is not among {}", ask.method, self.methods.for_people()),
             Lack::Action => format!("actions: `{}` is not among {}", ask.action, self.actions.for_people()),
             Lack::Scopes => format!("scopes: the token lacks {}", quoted(self.missing_scopes(principal))),
+            Lack::CustomAuthz => "customAuthz: the expression does not hold".to_owned(),
         }
     }
 }

@@ -1,0 +1,46 @@
+//! Does a rule's `customAuthz` hold? IDM's JavaScript expressions, as far as a sidecar can answer them (E13, E17–E19).
+//!
+//! The subset: calls of the functions in [`function`], `&&`, `||`, `!`, `===`, `!==`, `==`, `!=`, `+`, parentheses, text,
+//! numbers, `true`, `false`, `null`, `undefined`, lists, the locals `id`, `roles`, `method` and `action`, and members of
+//! `request` and `context` (J18). Everything else is refused when the rules are loaded, never taken for true. What holds
+//! is decided by truthiness, as in JavaScript. Where JavaScript would go on with a surprising value (`undefined` in a
+//! text, a list compared with a text) the evaluation fails instead, and the request is denied (J20).
+
+mod body;
+mod eval;
+mod function;
+mod lexer;
+mod meaning;
+mod parser;
+mod value;
+
+use super::facts::Facts;
+use meaning::Expression;
+
+/// A compiled `customAuthz`.
+#[derive(Debug)]
+pub(super) struct CustomAuthz {
+    expression: Expression,
+}
+
+impl CustomAuthz {
+    /// Compiles an expression. An empty or blank one is legal and never holds (E13).
+    ///
+    /// # Errors
+    /// What was found, what is expected, and what to do.
+    pub(super) fn compile(text: &str) -> Result<Self, String> {
+        let syntax = parser::parse(text)?;
+        Ok(Self { expression: meaning::of(syntax)? })
+    }
+
+    /// Whether the expression is truthy.
+    ///
+    /// # Errors
+    /// Why it could not be evaluated, for the audit.
+    pub(super) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
+        eval::evaluate(&self.expression, facts).map(|value| value.is_truthy())
+    }
+}
+
+#[cfg(test)]
+mod tests;
