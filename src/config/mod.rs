@@ -1,5 +1,24 @@
 //! What did the operator write, and what does it mean?
 
+mod duration;
+mod environment;
+mod files;
+mod meaning;
+mod problem;
+pub mod raw;
+mod shape;
+mod substitute;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use environment::{Environment, ProcessEnvironment};
+pub use problem::{Place, Problem, Problems};
+pub use raw::schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use crate::request::PathPolicy;
@@ -45,4 +64,91 @@ pub struct Filter {
     pub response: response::settings::Settings,
     /// `timeZone`.
     pub time_zone: TimeZone,
+}
+
+/// A configuration that can be used, and what is to be said about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub config: Config,
+    /// What is legal and yet worth a look.
+    pub warnings: Vec<Problem>,
+    /// Every file it was made of; a change in one of them calls for a reload.
+    pub sources: Vec<PathBuf>,
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// Every problem that was found, each with its place.
+pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
+    let name = path.display().to_string();
+    let text = std::fs::read(path).map_err(|error| file_error(&error));
+    let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
+    let text = text.map_err(|error| {
+        Problems::new(vec![Problem::new(&Place::whole(&name.as_str().into()), format!("the file {error}"))])
+    })?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    let mut loaded = parse(&text, &name, base, env)?;
+    loaded.sources.insert(0, path.to_owned());
+    Ok(loaded)
+}
+
+/// Reads a configuration's text. `name` is what problems call it, and its ending tells JSON from YAML; relative paths in
+/// it start at `base`.
+///
+/// # Errors
+/// Every problem that was found, each with its place.
+pub fn parse(text: &str, name: &str, base: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
+    let file: Arc<str> = name.into();
+    let mut cx = meaning::Context {
+        env,
+        base: base.to_owned(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        sources: Vec::new(),
+    };
+    let config = read(text, &file, &mut cx);
+    match config {
+        Some(config) if cx.problems.is_empty() => {
+            let mut warnings = cx.warnings;
+            warnings.sort();
+            warnings.dedup();
+            Ok(Loaded { config, warnings, sources: cx.sources })
+        }
+        _ => {
+            if cx.problems.is_empty() {
+                cx.problems.push(Problem::new(&Place::whole(&file), "cannot be read"));
+            }
+            Err(Problems::new(cx.problems))
+        }
+    }
+}
+
+/// The steps: tree, expressions, other files, shape, meaning. Each needs the one before it without a problem.
+fn read(text: &str, file: &Arc<str>, cx: &mut meaning::Context<'_>) -> Option<Config> {
+    let mut tree = tree::parse(text, file).map_err(|problems| cx.problems.extend(problems)).ok()?;
+    let properties = files::properties(&tree, cx);
+    substitute::substitute(&mut tree, &properties, cx);
+    files::include(&mut tree, &properties, cx);
+    let known: Vec<Place> = cx.problems.iter().map(|problem| problem.place.clone()).collect();
+    // A value that could not be made has been complained about already.
+    let same = |problem: &Problem| {
+        known.iter().any(|place| place.path == problem.place.path && place.file == problem.place.file)
+    };
+    cx.problems.extend(shape::check(&tree, &schema()).into_iter().filter(|problem| !same(problem)));
+    if !cx.problems.is_empty() {
+        return None;
+    }
+    meaning::convert(&tree, cx)
+}
+
+/// Why a file could not be read, without the system's numbers.
+fn file_error(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        std::io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+        kind => format!("cannot be read: {kind}"),
+    }
 }

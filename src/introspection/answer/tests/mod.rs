@@ -249,7 +249,7 @@ proptest! {
         }
         body["active"] = json!(true);
         match read_json(&body.to_string()) {
-            Ok(TokenState::Active(token)) => prop_assert_eq!(&token.claims, &serde_json::from_str(&body.to_string()).unwrap()),
+            Ok(TokenState::Active(token)) => prop_assert_eq!(&token.claims, &serde_json::from_str::<serde_json::Map<_, _>>(&body.to_string()).unwrap()),
             Ok(TokenState::Inactive) => prop_assert!(false, "active, but read as inactive"),
             Err(error) => prop_assert_eq!(error.as_str(), "unreadable"),
         }

@@ -1,0 +1,114 @@
+//! What does one filter mean?
+
+use jiff::tz::TimeZone;
+
+use super::{Context, Here, access, directory, headers, rs_filter, typed};
+use crate::config::{Filter, raw};
+use crate::request::{EncodedSlashes, PathPolicy};
+use crate::response;
+use crate::response::settings::{OutageAnswer, OutageStatus};
+
+/// One filter; `None` only if problems were collected.
+pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
+    let raw: raw::Filter = typed(cx, here)?;
+    let zone = time_zone(cx, &here.child("timeZone"), raw.time_zone.as_deref());
+    let name = raw.name.clone().unwrap_or_else(|| "default".to_owned());
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        cx.problem(&here.child("name"), "found an odd name; use letters, digits, `.`, `_` and `-`");
+    }
+    let hosts = hosts(cx, &here.child("hosts"), raw.hosts.unwrap_or_default());
+    let directory = directory::directory(cx, &here.child("directory"), raw.directory);
+    let rs = here.child("rsFilter");
+    let parts = match raw.rs_filter {
+        Some(raw) => rs_filter::rs_filter(cx, &rs, raw, directory.as_ref(), zone.as_ref()),
+        None => {
+            cx.problem(
+                &rs,
+                "is missing, expected the authorization server's `clientId`, `clientSecret` and `tokenIntrospectUrl`",
+            );
+            None
+        }
+    };
+    let access = access::access(cx, &here.child("access"), raw.access);
+    let path = path(cx, &here.child("path"), raw.path.unwrap_or_default());
+    let identity_headers = headers::headers(cx, &here.child("identityHeaders"), raw.identity_headers);
+    let response_headers = headers::headers(cx, &here.child("responseHeaders"), raw.response_headers);
+    let outage = outage(cx, &here.child("outage"), &raw.outage.unwrap_or_default());
+    let parts = parts?;
+    Some(Filter {
+        name,
+        hosts,
+        issuers: raw.issuers.unwrap_or_default(),
+        credential: parts.credential,
+        introspection: parts.introspection,
+        token_policy: parts.token_policy,
+        subject: parts.subject,
+        account_status: parts.account_status,
+        directory: directory?,
+        access: access?,
+        path,
+        response: response::settings::Settings {
+            identity_headers,
+            response_headers,
+            remove_credential: raw.remove_credential.unwrap_or(false),
+            error_detail: raw.error_detail.unwrap_or(true),
+            outage,
+        },
+        time_zone: zone?,
+    })
+}
+
+fn time_zone(cx: &mut Context<'_>, here: &Here<'_>, name: Option<&str>) -> Option<TimeZone> {
+    let Some(name) = name else { return Some(TimeZone::UTC) };
+    match TimeZone::get(name) {
+        Ok(zone) => Some(zone),
+        Err(_) => {
+            cx.problem(here, format!("found {}, expected an IANA time zone such as `Europe/Berlin`", here.shown()));
+            None
+        }
+    }
+}
+
+fn hosts(cx: &mut Context<'_>, here: &Here<'_>, hosts: Vec<String>) -> Vec<String> {
+    for (index, host) in hosts.iter().enumerate() {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let odd = host.is_empty() || host.contains(['/', '@', ' ', '*']) || (host.contains(':') && !bracketed);
+        if odd {
+            let here = here.item(index);
+            cx.problem(
+                &here,
+                format!("found {}, expected a host such as `api.example`, without scheme and port", here.shown()),
+            );
+        }
+    }
+    hosts.into_iter().map(|host| host.to_lowercase()).collect()
+}
+
+fn path(cx: &mut Context<'_>, here: &Here<'_>, raw: raw::Path) -> PathPolicy {
+    let merge_slashes = raw.merge_slashes.unwrap_or(false);
+    if merge_slashes {
+        cx.warning(&here.child("mergeSlashes"), "dangerous where the upstream reads `//` as it stands");
+    }
+    let encoded_slashes = match raw.encoded_slashes {
+        None | Some(raw::EncodedSlashes::Refuse) => EncodedSlashes::Refuse,
+        Some(raw::EncodedSlashes::Keep) => {
+            cx.warning(&here.child("encodedSlashes"), "dangerous where the upstream decodes `%2F` before it routes");
+            EncodedSlashes::Keep
+        }
+    };
+    PathPolicy { merge_slashes, encoded_slashes }
+}
+
+fn outage(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::Outage) -> OutageAnswer {
+    let status = match raw.status {
+        None => OutageStatus::default(),
+        Some(status) => OutageStatus::new(status).unwrap_or_else(|| {
+            cx.problem(&here.child("status"), "found another status, expected one from 500 to 599");
+            OutageStatus::default()
+        }),
+    };
+    match raw.answer {
+        None | Some(raw::OutageAnswer::Deny) => OutageAnswer::Deny(status),
+        Some(raw::OutageAnswer::Error) => OutageAnswer::Error(status),
+    }
+}

@@ -1,0 +1,76 @@
+//! Which headers may be set, and where does their value come from?
+
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+
+use http::HeaderName;
+
+use super::{Context, Here};
+use crate::response::source::ContextSource;
+
+/// Headers that route, frame or authenticate a message: no identity may be put there.
+const REFUSED: [&str; 13] = [
+    "host",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "keep-alive",
+];
+const REFUSED_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+
+/// `identityHeaders` or `responseHeaders`.
+pub(super) fn headers(
+    cx: &mut Context<'_>,
+    here: &Here<'_>,
+    raw: Option<BTreeMap<String, String>>,
+) -> Vec<(HeaderName, ContextSource)> {
+    let mut headers = Vec::new();
+    let mut seen: HashMap<String, ()> = HashMap::new();
+    for (name, source) in raw.unwrap_or_default() {
+        let here = here.child(&name);
+        let source = ContextSource::from_str(&source).map_err(|error| {
+            let known = "`authenticationId`, `authorization.<member>`, `token.<member>`, `user.<field>`, `realm` or `securityContext`";
+            let _ = error;
+            cx.problem(&here, format!("found {}, expected {known}", here.shown()));
+        });
+        let name = name_of(cx, &here, &name);
+        if let Some(name) = &name
+            && seen.insert(name.as_str().replace('_', "-"), ()).is_some()
+        {
+            cx.problem(&here, "found this header twice (case, `_` and `-` make no difference); keep one");
+        }
+        if let (Some(name), Ok(source)) = (name, source) {
+            headers.push((name, source));
+        }
+    }
+    headers
+}
+
+/// A header's name, unless it routes or authenticates.
+pub(super) fn name_of(cx: &mut Context<'_>, here: &Here<'_>, name: &str) -> Option<HeaderName> {
+    if name.starts_with(':') {
+        cx.problem(here, "found a pseudo-header, which decides where a request goes; choose another name");
+        return None;
+    }
+    let Ok(header) = HeaderName::from_str(name) else {
+        cx.problem(here, "found no header name; use letters, digits and `-`");
+        return None;
+    };
+    let plain = header.as_str().replace('_', "-");
+    if REFUSED.contains(&plain.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| plain.starts_with(prefix)) {
+        cx.problem(
+            here,
+            "found a header that routes, frames or authenticates requests; choose another name, such as `x-auth-id`",
+        );
+        return None;
+    }
+    Some(header)
+}
