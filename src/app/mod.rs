@@ -1,5 +1,6 @@
 //! How do the parts become a running server?
 
+pub mod assemble;
 pub mod connection;
 pub mod listener;
 pub mod reflection;
