@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
 //! | `server` | listeners, health, reflection, the way the server ends |
+//! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
 //!
 //! The real parts (Envoy, `oidc-provider`, grpcurl) are installed by `make parts`; a test whose part is missing fails.
@@ -19,3 +20,4 @@ mod cases;
 mod envoy;
 mod server;
 mod support;
+mod tls;

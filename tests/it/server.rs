@@ -1,7 +1,6 @@
 //! Does the server listen, tell of itself, and end as it should?
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -32,6 +31,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1alpha;
 
 use crate::support::server::{PATIENCE, Running, Scripted, settings, tcp, unix};
+use crate::support::{blocking, raw_grpc};
 
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
 
@@ -228,55 +228,21 @@ async fn only_the_exact_path_of_the_method_reaches_the_check() {
         "*",
         "",
     ] {
-        tokio::task::spawn_blocking(move || raw_grpc_call(port, path)).await.unwrap();
+        let _stream_reset_or_connection_closed = call(port, path).await;
         assert_eq!(authorization.asked(), 0, "{path:?} reached the check");
     }
     // The same bytes with the right path do reach it, so the others were refused for their path.
-    let path = "/envoy.service.auth.v3.Authorization/Check";
-    tokio::task::spawn_blocking(move || raw_grpc_call(port, path)).await.unwrap();
+    assert!(call(port, raw_grpc::CHECK).await.unwrap() > 0);
     assert_eq!(authorization.asked(), 1);
 }
 
-/// Writes an empty CheckRequest as HTTP/2 frames, with no library that could put the path right, and waits until the
-/// server has answered that stream or closed the connection.
-fn raw_grpc_call(port: u16, path: &str) {
-    const HEADERS: u8 = 1;
-    const SETTINGS: u8 = 4;
-    fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u8::try_from(payload.len()).unwrap();
-        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
-    }
-    fn literal(index: &[u8], value: &str) -> Vec<u8> {
-        [index, &[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()
-    }
-    // `:method: POST`, `:scheme: http`, then `:path`, `:authority`, `content-type` and `te` as literals.
-    let block = [
-        vec![0x83, 0x86],
-        literal(&[0x04], path),
-        literal(&[0x01], "keyward"),
-        literal(&[0x0f, 0x10], "application/grpc"),
-        [literal(&[0x00], "te"), literal(&[], "trailers")].concat(),
-    ]
-    .concat();
-    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-    connection.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
-    connection.write_all(&frame(HEADERS, 0x4, 1, &block)).unwrap();
-    connection.write_all(&frame(0, 0x1, 1, &[0, 0, 0, 0, 0])).unwrap();
-    loop {
-        let mut head = [0; 9];
-        if connection.read_exact(&mut head).is_err() {
-            return;
-        }
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        connection.read_exact(&mut vec![0; length]).unwrap();
-        let (kind, flags, stream) = (head[3], head[4], head[8]);
-        let ends_the_stream = kind == 3 || (kind <= HEADERS && flags & 0x1 != 0);
-        if stream == 1 && ends_the_stream {
-            return;
-        }
-    }
+async fn call(port: u16, path: &'static str) -> std::io::Result<usize> {
+    blocking(move || {
+        let connection = TcpStream::connect(("127.0.0.1", port))?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        raw_grpc::call(connection, path)
+    })
+    .await
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! What do the tests need around Keyward? Servers, clients, and where the real parts are.
 
 pub mod case;
+pub mod certificates;
 pub mod check;
 pub mod echo;
 pub mod envoy;
 pub mod grpcurl;
 pub mod oidc;
 pub mod provider;
+pub mod raw_grpc;
 pub mod raw_http;
 pub mod server;
 pub mod yaml;
