@@ -75,9 +75,15 @@ async fn broken_connections_are_outages<I: Introspector>(make: impl Fn(&Settings
     let truncated = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"active\":true}";
     let chunked = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
                    f\r\n{\"active\":true}\r\n";
-    let two_types = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-type: application/json\r\n\
+    let two_types = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-type: text/html\r\n\
                      content-length: 15\r\n\r\n{\"active\":true}";
+    let endless: &str = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n200000\r\n{{{}",
+        " ".repeat(0x20_0000)
+    )
+    .leak();
     for (name, text, expected) in [
+        ("a long body of unknown length", endless, "unreadable"),
         ("truncated", truncated, "unreachable"),
         ("last chunk missing", chunked, "unreachable"),
         ("two content types", two_types, "unreadable"),

@@ -108,7 +108,6 @@ impl Store {
                 true
             }
             TokenState::Active(token) => {
-                self.inactive.invalidate(&key).await;
                 let Some(kept) = self.lifetime(token, since) else {
                     self.active.invalidate(&key).await;
                     return true;

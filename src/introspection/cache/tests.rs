@@ -324,6 +324,27 @@ async fn inactive_is_remembered_briefly_and_in_a_cache_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_check_that_looked_just_before_another_one_s_answer_was_kept_does_not_ask_again() {
+    for script in [|_| active(60), |_| inactive()] {
+        let bench = Bench::new(&cache(), script);
+        let (core, asked) = (&bench.cached.0, token("t0ken"));
+        bench.check().await;
+        // As if the look before it had found nothing.
+        let late = core.fly(core.store.as_ref().unwrap(), core.keys.of(&asked), &asked, patience()).await;
+        assert!(["hit", "negative"].contains(&said(&late).0), "{late:?}");
+        assert_eq!(bench.calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn with_no_time_at_all_nothing_is_kept_for_an_outage_either() {
+    let nothing = CacheSettings { max_timeout: MaxTimeout::AtMost(Duration::ZERO), ..stale() };
+    let bench = Bench::new(&nothing, |call| if call == 0 { active(3600) } else { failed() });
+    assert_eq!(bench.check().await, ("asked", true));
+    assert_eq!(bench.check().await, ("unreachable", false));
+}
+
+#[tokio::test]
 async fn switched_off_every_check_asks() {
     let bench = Bench::new(&CacheSettings { max_timeout: MaxTimeout::Off, ..cache() }, |call| {
         if call < 2 { active(60) } else { inactive() }
