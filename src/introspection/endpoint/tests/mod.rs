@@ -13,6 +13,8 @@ use crate::introspection::testing::{Provider, json_answer, patience, raw_server,
 use crate::introspection::{IntrospectionError, Introspector, conformance};
 use crate::secret::Secret;
 
+mod tls;
+
 const KEPT: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"active\":true}";
 
 #[tokio::test]
@@ -56,6 +58,15 @@ async fn client_secret_post_sends_both_in_the_body() {
     assert_eq!(received.form()["client_id"], "mesh-rs");
     assert_eq!(received.form()["client_secret"], "s=cr%t");
     assert_eq!(received.form()["token"], "a");
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_introspections() {
+    let url = raw_server(vec![vec![KEPT; 3]]).await;
+    let endpoint = Endpoint::new(&settings(&url)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(verdict(&endpoint, patience()).await, "active");
+    }
 }
 
 #[tokio::test]
