@@ -35,6 +35,7 @@ pub mod decision;
 pub mod dev;
 pub mod directory;
 pub mod ext_authz;
+pub mod http_client;
 pub mod introspection;
 pub mod principal;
 pub mod record_path;

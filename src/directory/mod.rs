@@ -1,10 +1,16 @@
 //! Which user is it? The question, and who can answer it.
 
+pub mod cache;
+#[cfg(test)]
+mod conformance;
 pub mod file_users;
+pub mod idm;
 pub mod settings;
 pub mod token_claims;
 
+pub use cache::{CacheSettings, Cached};
 pub use file_users::FileDirectory;
+pub use idm::{IdmDirectory, IdmSetupError};
 pub use settings::Settings;
 pub use token_claims::TokenClaims;
 
@@ -24,6 +30,11 @@ pub trait UserDirectory: Send + Sync + 'static {
     /// Finds the one user that `query` describes, and waits no longer than `deadline`.
     async fn find(&self, query: &UserQuery, deadline: Deadline) -> Result<Found, DirectoryError>;
 }
+
+/// A directory whose word depends on the question alone and not on the token that asks it, so that it may be remembered.
+///
+/// SECURITY: [`TokenClaims`] is none: two tokens of one subject have different claims.
+pub trait Cacheable: UserDirectory {}
 
 /// What is asked of a directory: all conditions must hold (B11).
 #[derive(Debug, Clone)]

@@ -26,3 +26,31 @@ impl UserDirectory for TokenClaims {
         Ok(Found::One(Arc::new(User { id: id.clone(), component: Arc::clone(&query.component), fields })))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::TokenClaims;
+    use crate::directory::conformance::{patience, query, told};
+    use crate::directory::{Found, UserDirectory};
+    use crate::token::ActiveToken;
+
+    #[tokio::test]
+    async fn the_claims_are_the_user() {
+        let mut question = query("token", &[("mail", "b@x"), ("_id", "bob")]);
+        let claims = json!({"sub": "(usr!bob)", "mail": "b@x", "roles": ["clerk"], "_id": "forged"});
+        let claims = claims.as_object().expect("claims").clone();
+        question.token = ActiveToken { claims, ..ActiveToken::default() }.into();
+        let Ok(Found::One(user)) = TokenClaims.find(&question, patience()).await else { panic!("a user") };
+        assert_eq!((user.id.as_str(), &*user.component), ("bob", "token"));
+        assert_eq!(user.fields["roles"], json!(["clerk"]));
+        assert_eq!(user.fields["_id"], json!("bob"));
+    }
+
+    #[tokio::test]
+    async fn the_first_mapped_value_is_the_id_where_none_is_mapped_to_it() {
+        assert_eq!(told(&TokenClaims, &query("token", &[("mail", "b@x"), ("n", "1")])).await, "token/b@x null");
+        assert_eq!(told(&TokenClaims, &query("token", &[])).await, "nobody");
+    }
+}

@@ -5,7 +5,7 @@ pub mod cache;
 #[cfg(test)]
 mod conformance;
 pub mod endpoint;
-mod json;
+pub(crate) mod json;
 pub mod policy;
 pub mod settings;
 #[cfg(test)]

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::settings::FileUsers;
-use super::{DirectoryError, Found, UserDirectory, UserQuery};
+use super::{Cacheable, DirectoryError, Found, UserDirectory, UserQuery};
 use crate::deadline::Deadline;
 use crate::principal::User;
 use crate::record_path::RecordPath;
 
 mod role_objects;
+#[cfg(test)]
+mod tests;
 
 /// The directory that a file is: its users by collection, read once.
 #[derive(Debug, Default)]
@@ -62,6 +64,8 @@ impl UserDirectory for FileDirectory {
         })
     }
 }
+
+impl Cacheable for FileDirectory {}
 
 impl Records {
     /// The users worth looking at: those of the asked id, else all.
