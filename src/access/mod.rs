@@ -9,6 +9,7 @@ mod names;
 mod pattern;
 mod rule;
 pub mod settings;
+mod when;
 
 pub use settings::Settings;
 

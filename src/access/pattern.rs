@@ -64,7 +64,6 @@ impl Pattern {
     }
 
     /// The path parameters of a path that the pattern covers, as name and segment.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the conditions of a rule"))]
     pub(super) fn parameters<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let template = match self {
             Self::Template(template) => Some(template),
@@ -79,7 +78,6 @@ impl Pattern {
     }
 
     /// The names of the path parameters.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the conditions of a rule"))]
     pub(super) fn parameter_names(&self) -> impl Iterator<Item = &str> {
         let segments = match self {
             Self::Template(template) => &*template.segments,

@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::names::{Names, quoted};
 use super::pattern::Pattern;
 use super::settings::{RuleProblem, RuleSettings, Style};
+use super::when::When;
 use crate::principal::Principal;
 
 /// A compiled rule.
@@ -20,6 +21,7 @@ pub(super) struct Rule {
     methods: Names,
     actions: Names,
     scopes: Box<[Box<str>]>,
+    when: Option<When>,
     custom_authz: Option<CustomAuthz>,
     written: Written,
 }
@@ -46,6 +48,8 @@ pub(super) enum Lack {
     Action,
     /// The token lacks a scope.
     Scopes,
+    /// `when` does not hold.
+    When,
     /// `customAuthz` does not hold.
     CustomAuthz,
 }
@@ -80,16 +84,16 @@ impl Rule {
             let message = "`customAuthz` needs `style: crest`; in `style: http` write a CEL expression in `when`";
             report("customAuthz", message.to_owned());
         }
-        let custom_authz = match settings.custom_authz.as_deref().map(CustomAuthz::compile).transpose() {
-            Ok(custom_authz) => custom_authz,
-            Err(message) => {
-                report("customAuthz", message);
-                None
-            }
-        };
-        if settings.when.is_some() {
-            report("when", "expressions are not supported yet".to_owned());
-        }
+        let custom_authz = settings.custom_authz.as_deref().map(CustomAuthz::compile).transpose();
+        let custom_authz = custom_authz.unwrap_or_else(|message| {
+            report("customAuthz", message);
+            None
+        });
+        let when = settings.when.as_deref().map(|text| When::compile(text, &compiled, style)).transpose();
+        let when = when.unwrap_or_else(|message| {
+            report("when", message);
+            None
+        });
         for scope in &settings.scopes {
             if let Some(message) = scope_problem(scope) {
                 report("scopes", message);
@@ -106,6 +110,7 @@ impl Rule {
             methods: Names::new(&settings.methods),
             actions: Names::new(settings.actions.as_deref().unwrap_or_default()),
             scopes: settings.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+            when,
             custom_authz,
             written: Written {
                 pattern: settings.pattern.as_str().into(),
@@ -139,6 +144,13 @@ impl Rule {
     /// # Errors
     /// Which condition failed, and why; for the audit.
     pub(super) fn unmet_condition(&self, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
+        if let Some(when) = &self.when {
+            match when.holds(facts, &self.pattern) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Some(Lack::When)),
+                Err(message) => return Err(format!("when: {message}")),
+            }
+        }
         if let Some(custom_authz) = &self.custom_authz {
             match custom_authz.holds(facts) {
                 Ok(true) => {}
@@ -171,6 +183,7 @@ impl Rule {
             Lack::Method => format!("methods: `{}` is not among {}", ask.method, self.methods.for_people()),
             Lack::Action => format!("actions: `{}` is not among {}", ask.action, self.actions.for_people()),
             Lack::Scopes => format!("scopes: the token lacks {}", quoted(self.missing_scopes(principal))),
+            Lack::When => "when: the expression does not hold".to_owned(),
             Lack::CustomAuthz => "customAuthz: the expression does not hold".to_owned(),
         }
     }

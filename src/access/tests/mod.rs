@@ -10,6 +10,7 @@ use crate::principal::{Origin, Principal, Role};
 use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
 use crate::token::ActiveToken;
 
+mod properties;
 mod vectors;
 
 pub(super) fn view<'a>(method: &'a str, target: &'a str, headers: &'a [(&'a str, &'a str)]) -> RequestView<'a> {
@@ -198,4 +199,85 @@ fn every_problem_of_every_rule_is_reported_at_once() {
     let expected =
         [(0, "pattern"), (1, "pattern"), (1, "excludePatterns"), (1, "actions"), (1, "customAuthz"), (1, "scopes")];
     assert_eq!(places, expected);
+}
+
+fn with(rule: RuleSettings, when: Option<&str>, custom_authz: Option<&str>, scopes: &[&str]) -> RuleSettings {
+    RuleSettings {
+        when: when.map(str::to_owned),
+        custom_authz: custom_authz.map(str::to_owned),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..rule
+    }
+}
+
+#[test]
+fn a_condition_that_does_not_hold_skips_its_rule_and_one_that_fails_ends_the_walk() {
+    let who = principal(&["clerk"], Some(""));
+    let open = || rule("*", "*", "*");
+    for (when, custom_authz, expected) in [
+        (Some("request.method == 'GET'"), None, Ok("first")),
+        (Some("request.method == 'PUT'"), None, Ok("* * *")),
+        (Some("user.region == 'eu'"), None, Err("when: ")),
+        (None, Some("ownDataOnly()"), Ok("* * *")),
+        (None, Some("method === 'read'"), Ok("first")),
+        (None, Some("request.content.deep"), Err("customAuthz: ")),
+        (Some("true"), Some("false"), Ok("* * *")),
+        (Some("false"), Some("true"), Ok("* * *")),
+        (Some("true"), Some("true"), Ok("first")),
+    ] {
+        let first = RuleSettings { name: "first".to_owned(), ..with(open(), when, custom_authz, &[]) };
+        let result = admit(crest(vec![first, open()]), "GET", "/openidm/x", &who);
+        match (result, expected) {
+            (Ok(permit), Ok(rule)) => assert_eq!(permit.rule(), rule, "{when:?} {custom_authz:?}"),
+            (Err(AccessError::ConditionFailed { rule, message }), Err(begins)) => {
+                assert_eq!(rule, "first");
+                assert!(message.starts_with(begins), "{message}");
+            }
+            (result, _) => panic!("{when:?} {custom_authz:?}: {result:?}"),
+        }
+    }
+}
+
+#[test]
+fn scopes_are_named_only_where_the_conditions_hold() {
+    let who = principal(&[], None);
+    for (when, missing) in [("true", true), ("false", false), ("user.nothing", false)] {
+        let rules = http(vec![with(rule("/a", "*", "*"), Some(when), None, &["orders"])]);
+        let expected =
+            if missing { AccessError::MissingScopes(vec!["orders".to_owned()]) } else { AccessError::NoRule };
+        assert_eq!(admit(rules, "GET", "/a", &who).unwrap_err(), expected, "{when}");
+    }
+    let other = with(rule("/a", "*", "*"), Some("false"), None, &["never"]);
+    let second = with(rule("/a", "*", "*"), None, None, &["orders"]);
+    let error = admit(http(vec![other, second]), "GET", "/a", &who).unwrap_err();
+    assert_eq!(error, AccessError::MissingScopes(vec!["orders".to_owned()]));
+}
+
+#[test]
+fn path_parameters_reach_the_condition() {
+    let mine = with(rule("/users/{id}/*", "*", "*"), Some("params.id == authorization.id"), None, &[]);
+    let who = principal(&[], None);
+    assert!(admit(http(vec![mine.clone()]), "GET", "/users/11aa/mail", &who).is_ok());
+    assert_eq!(admit(http(vec![mine.clone()]), "GET", "/users/22bb/mail", &who).unwrap_err(), AccessError::NoRule);
+    let shop = Settings { context_path: "/shop".to_owned(), ..http(vec![mine]) };
+    assert!(admit(shop, "GET", "/shop/users/11aa/mail", &who).is_ok());
+}
+
+#[test]
+fn the_csrf_gate_is_crests_alone_and_comes_before_the_rules() {
+    let who = principal(&[], None);
+    let ask = |settings: Settings, method, target, headers: &[(&str, &str)]| {
+        let rules = AccessRules::compile(settings).unwrap();
+        let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
+        rules.admit(&view(method, target, headers), &path, &who).map(|_| ())
+    };
+    let open = || vec![rule("*", "*", "*")];
+    for (method, target) in [("DELETE", "/openidm/x"), ("PUT", "/openidm/x/1"), ("GET", "/openidm/x?_queryFilter=true")]
+    {
+        assert_eq!(ask(crest(open()), method, target, &[]), Err(AccessError::Csrf), "{method}");
+        assert_eq!(ask(crest(Vec::new()), method, target, &[]), Err(AccessError::Csrf), "{method}");
+        assert_eq!(ask(crest(open()), method, target, &[("X-Requested-With", "")]), Ok(()), "{method}");
+        assert_eq!(ask(http(open()), method, target, &[]), Ok(()), "{method}");
+    }
+    assert_eq!(ask(crest(open()), "GET", "/openidm/x", &[]), Ok(()));
 }
