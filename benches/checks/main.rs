@@ -4,7 +4,7 @@
 //! CPU-µs per check (user and system time of the server process) and the ratio to the no-op of the same rounds.
 //! `cargo bench --bench checks -- [--rounds N] [--requests N]`.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark may stop where it stands")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark may stop where it stands")]
 
 mod load;
 mod noop;
