@@ -56,6 +56,9 @@ pub enum HttpSetupError {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Unused connections are closed after this, before most servers do it (Tomcat: 20 to 60 seconds).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How soon an HTTP/2 connection that leads nowhere is noticed, since all calls share it.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// What is read of an error answer to find its words.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
@@ -74,6 +77,8 @@ impl HttpClient {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
             .tcp_nodelay(true);
         let builder = match trusted_roots {
             Some(bundle) => with_bundle(builder, bundle)?,

@@ -137,7 +137,7 @@ fn show(users: &FileUsers, record: &Map<String, Value>, fields: &[&str]) -> Valu
 }
 
 /// A strict reader of `name eq "value"`, joined by `and`: a backslash makes the next character literal.
-fn conditions(filter: &str) -> Option<Vec<(String, String)>> {
+pub fn conditions(filter: &str) -> Option<Vec<(String, String)>> {
     let mut conditions = Vec::new();
     let mut rest = filter;
     loop {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::ACCEPT;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -39,7 +40,12 @@ pub struct IdmDirectory {
     root: Url,
     auth: Auth,
     timeout: Duration,
+    /// One permit for each question under way; more wait, so that a slow server is not buried.
+    in_flight: Semaphore,
 }
+
+/// How many questions may be under way at once.
+const MAX_IN_FLIGHT: usize = 256;
 
 /// Why an identity manager cannot be asked as configured; found at load.
 #[derive(Debug, thiserror::Error)]
@@ -75,11 +81,19 @@ impl IdmDirectory {
         }
         let client = HttpClient::new(settings.trusted_roots.as_deref(), plain, settings.max_answer_bytes)?;
         let auth = Auth::new(&settings.auth, client.clone(), settings.timeout, clock)?;
-        Ok(Self { client, root: settings.url.clone(), auth, timeout: settings.timeout })
+        Ok(Self {
+            client,
+            root: settings.url.clone(),
+            auth,
+            timeout: settings.timeout,
+            in_flight: Semaphore::new(MAX_IN_FLIGHT),
+        })
     }
 
     async fn ask(&self, query: &UserQuery) -> Result<Found, DirectoryError> {
         let Some(question) = Question::of(&self.root, query)? else { return Ok(Found::Nobody) };
+        // Closed by nobody; if it were, there would be nobody to wait for.
+        let _turn = self.in_flight.acquire().await.map_err(|closed| DirectoryError::Unreachable(closed.to_string()))?;
         let credentials = self.auth.credentials().await?;
         let mut answer = self.get(question.url(), &credentials).await?;
         if answer.status == 401 && self.auth.renewable() {

@@ -119,10 +119,13 @@ fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
     use url::Url;
 
     use super::Question;
     use crate::directory::UserQuery;
+    use crate::directory::idm::fake;
 
     fn asked(component: &str, conditions: &[(&str, &str)], fields: &[&str]) -> String {
         let query = UserQuery {
@@ -185,6 +188,32 @@ mod tests {
         }
         for component in ["", "/a", "a//b", "a/../b", "a/."] {
             assert_eq!(asked(component, &[("_id", "x")], &[]), "nobody", "{component}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_value_is_it_stays_one_value(values in prop::collection::vec(r#"[a-c"\\ /%.;&=+ü日()!']{1,12}"#, 1..4)) {
+            let names = ["mail", "userName", "a/b"];
+            let conditions: Vec<_> = names.iter().copied().zip(values.iter().map(String::as_str)).collect();
+            let url = asked("managed/user", &conditions, &[]);
+            let filter = url.split_once("_queryFilter=").and_then(|(_, rest)| rest.split_once('&')).expect("a filter").0;
+            let read = fake::conditions(&percent_decode_str(filter).decode_utf8().expect("UTF-8")).expect("a filter");
+            let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            prop_assert_eq!(read, conditions);
+        }
+
+        #[test]
+        fn whatever_an_id_is_the_question_stays_below_its_collection(id in r#"[a-c"\\ /%.;&=+?#ü]{1,12}"#) {
+            let url = asked("managed/user", &[("_id", &id)], &[]);
+            let direct = url.strip_prefix("managed/user/").and_then(|rest| rest.strip_suffix("?_fields=%2A"));
+            match direct {
+                Some(segment) => {
+                    prop_assert!(!segment.contains('/') && !matches!(segment, "." | ".."));
+                    prop_assert_eq!(percent_decode_str(segment).decode_utf8().expect("UTF-8"), id);
+                }
+                None => prop_assert!(url.starts_with("managed/user?_queryFilter=_id%20eq%20"), "{}", url),
+            }
         }
     }
 }

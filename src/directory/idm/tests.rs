@@ -17,8 +17,8 @@ use crate::client_auth::ClientAuthentication;
 use crate::clock::FixedClock;
 use crate::deadline::Deadline;
 use crate::directory::conformance::{finds_whom_is_asked_for_and_nobody_else, patience, query, told, users};
-use crate::directory::settings::{IdmAuth, IdmSettings};
-use crate::directory::{DirectoryError, Found, UserDirectory, UserQuery};
+use crate::directory::settings::{IdmAuth, IdmSettings, Settings};
+use crate::directory::{DirectoryError, Found, UserDirectory, UserQuery, open};
 use crate::roles;
 use crate::secret::Secret;
 
@@ -399,4 +399,20 @@ fn settings_that_cannot_work_are_refused() {
     let mut bad_roots = settings(&Url::parse("https://x/").expect("a URL"), IdmAuth::None);
     bad_roots.trusted_roots = Some(b"no PEM".to_vec());
     assert!(matches!(IdmDirectory::new(&bad_roots, clock()), Err(IdmSetupError::Http(_))));
+}
+
+#[tokio::test]
+async fn settings_open_the_directory_they_describe() {
+    let idm = FakeIdm::serving(users()).await;
+    let settings = [
+        (Settings::Token, "managed/user/11aa null"),
+        (Settings::File(users()), "managed/user/11aa \"anna\""),
+        (Settings::Idm(Box::new(settings(&idm.url, IdmAuth::None))), "managed/user/11aa \"anna\""),
+    ];
+    for (settings, expected) in settings {
+        let directory = open(&settings, clock()).expect("good settings");
+        assert_eq!(told(&*directory, &by_id()).await, expected);
+        assert_eq!(told(&*directory, &by_id()).await, expected);
+    }
+    assert_eq!(idm.calls(), 1, "the second answer is remembered");
 }

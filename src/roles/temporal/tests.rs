@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::hindrance;
@@ -255,4 +256,22 @@ async fn effective_roles_agree_with_the_vectors() {
         compared += 1;
     }
     assert_eq!(compared, 51);
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_odd_and_no_interval_ends_before_it_starts(text in r"[-+P]?[0-9TZWDMYHSp:.,+\-/ ü]{0,40}") {
+        if let Ok(interval) = Interval::parse(&text, &zone("Europe/Brussels")) {
+            prop_assert!(interval.start <= interval.end, "{}", text);
+            prop_assert!(!interval.contains(interval.end));
+        }
+    }
+
+    #[test]
+    fn days_and_hours_lead_back_to_where_they_led_from(days in 0u32..400, hours in 0u32..100) {
+        let text = format!("2026-01-01T00:00Z/P{days}DT{hours}H");
+        let forward = Interval::parse(&text, &TimeZone::UTC).expect("legal");
+        let text = format!("P{days}DT{hours}H/{}", forward.end);
+        prop_assert_eq!(Interval::parse(&text, &TimeZone::UTC), Ok(forward), "{}", text);
+    }
 }
