@@ -1,8 +1,19 @@
 //! Does every case file come true, over gRPC and through a real Envoy, in both of Envoy's header forms?
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::support::case::{files, read};
+use serde_json::Value;
+
+use crate::support::case::{Allow, Case, Expect, Step, files, read};
+use crate::support::check::{Seen, Sent, check};
+use crate::support::echo::EchoUpstream;
+use crate::support::envoy::{Authz, EnvoyProcess, Listener};
+use crate::support::program::{TestServer, load_failure};
+use crate::support::provider::{Answer, ScriptedProvider};
+use crate::support::{blocking, clone_path, raw_http, unused_address, yaml};
 
 /// The rows of the conformance table.
 const ROWS: [u32; 61] = [
@@ -11,9 +22,280 @@ const ROWS: [u32; 61] = [
     80, 81,
 ];
 
+/// A case with its own Keyward and its own authorization server.
+struct Rig<'a> {
+    case: &'a Case,
+    server: TestServer,
+    provider: ScriptedProvider,
+}
+
 #[test]
 fn every_row_of_the_conformance_table_has_a_case() {
     let cases = files().into_iter().flat_map(|file| read(&file));
     let rows: BTreeSet<u32> = cases.filter_map(|case| case.row).collect();
     assert_eq!(rows, BTreeSet::from(ROWS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_ends_as_it_says_over_grpc() {
+    let mut failures = String::new();
+    for (file, case) in chosen() {
+        if let Some(load) = &case.load {
+            let (config, files) = case_config(&case, "http://127.0.0.1:1/introspect");
+            let failure = load_failure(&config, &files, &case.env, load);
+            note(&mut failures, &file, &case, "load", failure);
+            continue;
+        }
+        for raw_headers in [false, true] {
+            let way = if raw_headers { "grpc, header_map" } else { "grpc, headers" };
+            let failure = match Rig::start(&case).await {
+                Ok(rig) => rig.over_grpc(raw_headers).await,
+                Err(problem) => Some(problem),
+            };
+            note(&mut failures, &file, &case, way, failure);
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_ends_as_it_says_through_envoy() {
+    let upstream = EchoUpstream::start().await;
+    let mut failures = String::new();
+    let cases: Vec<_> = chosen().into_iter().filter(|(_, case)| case.load.is_none() && case.envoy_carries()).collect();
+    for chunk in cases.chunks(60) {
+        let mut rigs = Vec::new();
+        let mut listeners = Vec::new();
+        for (file, case) in chunk {
+            for raw_headers in [false, true] {
+                match Rig::start(case).await {
+                    Ok(rig) => {
+                        let name = format!("case_{}", rigs.len());
+                        let to = Listener::to(&name, Authz::Tcp(rig.server.address));
+                        let steps = case.steps();
+                        let parts = steps.iter().map(|step| step.request.parts().2.extensions);
+                        let routes = parts.filter(|e| !e.is_empty()).map(|e| (String::new(), e)).take(1).collect();
+                        listeners.push(Listener { raw_headers, routes, ..to });
+                        rigs.push((file, raw_headers, rig));
+                    }
+                    Err(problem) => note(&mut failures, file, case, "start", Some(problem)),
+                }
+            }
+        }
+        let address = upstream.address;
+        let envoy = blocking(move || EnvoyProcess::start(&listeners, address)).await;
+        for (index, (file, raw_headers, rig)) in rigs.into_iter().enumerate() {
+            let way = if raw_headers { "Envoy, encode_raw_headers" } else { "Envoy" };
+            let case = rig.case;
+            let failure = rig.through_envoy(envoy.address(&format!("case_{index}"))).await;
+            note(&mut failures, file, case, way, failure);
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// The cases whose name holds `CASE`; all where it is not set.
+fn chosen() -> Vec<(String, Case)> {
+    let wanted = std::env::var("CASE").unwrap_or_default();
+    let cases = files().into_iter().flat_map(|file| read(&file).into_iter().map(move |case| (file.clone(), case)));
+    cases.filter(|(_, case)| case.name.contains(&wanted)).collect()
+}
+
+fn note(failures: &mut String, file: &str, case: &Case, way: &str, failure: Option<String>) {
+    if let Some(failure) = failure {
+        writeln!(failures, "\n{file}: {} [{way}; {}]\n    {failure}", case.name, case.facts.join(" ")).unwrap();
+    }
+}
+
+/// The configuration and the files beside it.
+fn case_config(case: &Case, provider: &str) -> (Value, Vec<(String, Value)>) {
+    let fixtures = std::fs::read_to_string(clone_path("tests/cases/fixtures.yaml")).unwrap();
+    let fixtures = yaml::parse("fixtures.yaml", &fixtures);
+    let mut files = vec![("users.json".to_owned(), case.users(&fixtures))];
+    files.extend(case.files.clone());
+    (case.config(&fixtures, provider), files)
+}
+
+impl Case {
+    /// Whether Envoy can be asked: not where its own parser stands before the request.
+    fn envoy_carries(&self) -> bool {
+        self.through_envoy.as_ref().is_none_or(|through| through.skip.is_none())
+    }
+}
+
+impl<'a> Rig<'a> {
+    async fn start(case: &'a Case) -> Result<Self, String> {
+        let provider = ScriptedProvider::start().await;
+        let url = if case.unreachable() { format!("http://{}/x", unused_address()) } else { provider.url() };
+        let (config, files) = case_config(case, &url);
+        let server = TestServer::start(&config, &files, &case.env, case.now()).await?;
+        Ok(Self { case, server, provider })
+    }
+
+    async fn over_grpc(&self, raw_headers: bool) -> Option<String> {
+        for step in self.case.steps() {
+            let sent = self.prepare(&step);
+            let seen = sent.after(check(self.server.address, sent.check_request(raw_headers)).await);
+            if let Some(failure) = self.differs(&seen, &step.expect) {
+                return Some(failure);
+            }
+        }
+        None
+    }
+
+    async fn through_envoy(&self, envoy: SocketAddr) -> Option<String> {
+        for step in self.case.steps() {
+            let sent = self.prepare(&step);
+            let answer = blocking(move || {
+                raw_http::exchange(envoy, &sent.method, &sent.target, &sent.headers, sent.body.as_bytes())
+            })
+            .await;
+            if let Some(status) = self.case.through_envoy.as_ref().and_then(|through| through.status) {
+                let by_envoy = answer.status == status && answer.header("x-echo").is_empty();
+                return (!by_envoy).then(|| format!("Envoy itself was to answer {status}, but {answer:?}"));
+            }
+            if let Some(failure) = self.differs(&seen_through_envoy(answer), &step.expect) {
+                return Some(failure);
+            }
+        }
+        None
+    }
+
+    /// Sets clock and provider, and gives the request.
+    fn prepare(&self, step: &Step) -> Sent {
+        self.server.clock.advance(jiff::SignedDuration::from_secs(step.advance));
+        if let Some(answer) = &step.answer {
+            let body = self.case.body(answer);
+            let scripted = Answer::text(answer.content_type.as_deref().unwrap_or("application/json"), &body);
+            let (status, delay) = (answer.status.unwrap_or(200), Duration::from_millis(answer.delay));
+            self.provider.answer("t1", Answer { status, delay, cut_short: answer.cut_short, ..scripted });
+        }
+        let (method, target, parts) = step.request.parts();
+        let mut headers: Vec<(String, Vec<u8>)> =
+            parts.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        let says_otherwise = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let elsewhere = target.contains("access_token=") || headers.iter().any(|(name, _)| name == "X-Access-Token");
+        if self.case.sends_token() && !says_otherwise && !elsewhere {
+            headers.push(("Authorization".to_owned(), b"Bearer t1".to_vec()));
+        }
+        Sent { method, target, headers, body: parts.body, extensions: parts.extensions }
+    }
+
+    /// What is not as expected.
+    fn differs(&self, seen: &Seen, expect: &Expect) -> Option<String> {
+        let mut wrong = Vec::new();
+        match expect {
+            Expect { allow: Some(who), .. } => as_allowed(&mut wrong, seen, who, expect),
+            Expect { outage: Some(status), .. } => as_refused(&mut wrong, seen, &[*status], expect),
+            Expect { deny: Some(status), .. } => as_refused(&mut wrong, seen, &[*status], expect),
+            _ => as_refused(&mut wrong, seen, &[400, 401, 403], expect),
+        }
+        let calls = self.provider.calls();
+        if expect.introspections.is_some_and(|count| count != calls.len()) {
+            wrong.push(format!("{} introspections, not {:?}", calls.len(), expect.introspections));
+        }
+        if expect.authorization.is_some() && calls.last().map(|call| &call.authorization) != Some(&expect.authorization)
+        {
+            wrong.push(format!("the provider was sent {:?}", calls.last().map(|call| &call.authorization)));
+        }
+        if format!("{:?}{}", seen.client, seen.body).contains(&self.provider.address.to_string()) {
+            wrong.push("the client learns an internal address (T-47)".to_owned());
+        }
+        (!wrong.is_empty()).then(|| format!("{}\n    seen: {seen:?}", wrong.join("\n    ")))
+    }
+}
+
+fn seen_through_envoy(answer: raw_http::Response) -> Seen {
+    if answer.header("x-echo").is_empty() {
+        return Seen { status: answer.status, client: answer.headers, body: answer.body, ..Seen::default() };
+    }
+    let upstream: Vec<(String, String)> = serde_json::from_value(answer.json()["headers"].clone()).unwrap();
+    Seen { allowed: true, status: answer.status, upstream, client: answer.headers, body: String::new() }
+}
+
+fn as_allowed(wrong: &mut Vec<String>, seen: &Seen, who: &Allow, expect: &Expect) {
+    if !seen.allowed {
+        wrong.push(format!("refused with {} {}", seen.status, seen.body));
+        return;
+    }
+    let values = |name: &str| -> Vec<&str> {
+        seen.upstream.iter().filter(|(held, _)| held == name).map(|(_, value)| value.as_str()).collect()
+    };
+    let mut must = |name: &str, value: &str| {
+        if values(name) != [value] {
+            wrong.push(format!("`{name}` is {:?}, not {value:?}", values(name)));
+        }
+    };
+    if let Allow::User(user) = who {
+        let (id, component) = user.split_once('@').unwrap();
+        // Without a header of its own in this configuration the id is seen by its shorter name.
+        if seen.upstream.iter().any(|(name, _)| name == "x-user-id") {
+            must("x-user-id", id);
+        } else {
+            must("x-auth-id", id);
+            must("x-auth-component", component);
+        }
+    }
+    if let Some(id) = &expect.authentication_id {
+        must("x-auth-authentication-id", id);
+    }
+    match expect.roles.as_deref() {
+        Some([]) => assert!(values("x-auth-roles").is_empty()),
+        Some(roles) => must("x-auth-roles", &roles.join(",")),
+        None => {}
+    }
+    for (name, value) in &expect.set {
+        must(name, value);
+    }
+    for name in &expect.absent {
+        if !values(name).is_empty() {
+            wrong.push(format!("`{name}` reaches the upstream: {:?}", values(name)));
+        }
+    }
+    if let Some(text) = &expect.no_value {
+        let forged = seen.upstream.iter().filter(|(_, value)| value.contains(text.as_str()));
+        wrong.extend(forged.map(|(name, value)| format!("the client's `{name}: {value}` reaches the upstream")));
+    }
+}
+
+fn as_refused(wrong: &mut Vec<String>, seen: &Seen, statuses: &[u16], expect: &Expect) {
+    if seen.allowed {
+        wrong.push(format!("let through with {:?}", seen.upstream));
+        return;
+    }
+    if !statuses.contains(&seen.status) {
+        wrong.push(format!("status {}, not {statuses:?}", seen.status));
+    }
+    let header = |name: &str| -> Vec<&str> {
+        let held = seen.client.iter().filter(|(held, _)| held.eq_ignore_ascii_case(name));
+        held.map(|(_, value)| value.as_str()).collect()
+    };
+    if header("content-type") != ["application/json"] {
+        wrong.push(format!("the content type is {:?}", header("content-type")));
+    }
+    let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+    if body["code"] != Value::from(seen.status) || !body["reason"].is_string() || !body["message"].is_string() {
+        wrong.push("the body is not IDM's error (F1)".to_owned());
+    }
+    if expect.message.as_ref().is_some_and(|message| body["message"] != message.as_str()) {
+        wrong.push(format!("the message is {}, not {:?}", body["message"], expect.message));
+    }
+    if let Some(reasons) = &expect.reasons {
+        let held = body["detail"]["failureReasons"].as_array().cloned().unwrap_or_default();
+        let held: Vec<&str> = held.iter().filter_map(|reason| reason["message"].as_str()).collect();
+        if held != *reasons {
+            wrong.push(format!("the failure reasons are {held:?}"));
+        }
+    }
+    let challenge = header("www-authenticate");
+    let must_challenge = seen.status == 401 || !expect.challenge.is_empty();
+    if must_challenge && !(challenge.len() == 1 && challenge[0].starts_with("Bearer"))
+        || expect.no_challenge && !challenge.is_empty()
+    {
+        wrong.push(format!("the challenge is {challenge:?}"));
+    }
+    let lacks = |text: &String| !challenge.iter().any(|held| held.contains(text.as_str()));
+    if expect.challenge.iter().any(lacks) || expect.no_error && challenge.iter().any(|held| held.contains("error")) {
+        wrong.push(format!("the challenge is {challenge:?}, not {:?}", expect.challenge));
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
 //! | `server` | listeners, health, reflection, the way the server ends |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |

@@ -24,6 +24,9 @@ pub struct Case {
     #[serde(default)]
     pub files: Map<String, Value>,
     now: Option<String>,
+    /// The environment that `&{…}` and `{ env: NAME }` read.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     token: Option<Value>,
     answer: Option<Answer>,
     request: Option<RequestText>,
@@ -152,7 +155,10 @@ impl Case {
             "{rules ACL}" => Some(fixtures["rules"]["ACL"].clone()),
             _ => None,
         });
-        yaml::merge(&mut config, &json!({ "listen": { "extAuthz": "127.0.0.1:0" }, "audit": { "to": "off" } }));
+        yaml::merge(
+            &mut config,
+            &json!({ "listen": { "extAuthz": "127.0.0.1:0", "admin": "127.0.0.1:0" }, "audit": { "to": "off" } }),
+        );
         config
     }
 

@@ -7,6 +7,7 @@ pub mod echo;
 pub mod envoy;
 pub mod grpcurl;
 pub mod oidc;
+pub mod program;
 pub mod provider;
 pub mod raw_grpc;
 pub mod raw_http;

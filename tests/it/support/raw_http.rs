@@ -49,16 +49,31 @@ pub fn get(to: SocketAddr, target: &str) -> Response {
     exchange(to, "GET", target, &[], b"")
 }
 
-/// Sends `message` and reads until the peer closes.
+/// Sends `message` and reads one response, to its end or until the peer closes.
 pub fn send(to: SocketAddr, message: &[u8]) -> Response {
     let mut stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(message).unwrap();
-    let mut bytes = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut bytes) {
-        assert!(!bytes.is_empty(), "no answer from {to}: {error}");
+    let (mut bytes, mut part) = (Vec::new(), [0; 16 * 1024]);
+    while !is_whole(&bytes) {
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&part[..count]),
+            Err(error) => {
+                assert!(!bytes.is_empty(), "no answer from {to}: {error}");
+                break;
+            }
+        }
     }
     parse(&bytes)
+}
+
+/// Whether a response of a stated length is there; some peers keep a refused connection open for a while.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| bytes.len() >= end + 4 + length)
 }
 
 fn parse(bytes: &[u8]) -> Response {

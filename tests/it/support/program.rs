@@ -1,0 +1,179 @@
+//! How does a test run Keyward? The whole server in this process, on a port that the system chooses, at a clock that stands still.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use jiff::Timestamp;
+use keyward::app::assemble::{Outside, assemble};
+use keyward::app::server::{Bound, Drain};
+use keyward::app::settings::Address;
+use keyward::audit::AuditWriter;
+use keyward::authorizer::Authorizer;
+use keyward::clock::FixedClock;
+use keyward::config::{self, Loaded};
+use keyward::directory::{self, FileDirectory, TokenClaims, UserDirectory};
+use keyward::ext_authz::AuthorizationService;
+use keyward::ext_authz::service::DecisionMetrics;
+use keyward::introspection::{self, Introspector, NoObserver};
+use keyward::telemetry::metrics::Metrics;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::case::Load;
+
+/// Writes a configuration and the files beside it, and loads it as `keyward serve` would.
+pub fn load(
+    config: &Value,
+    files: &[(String, Value)],
+    env: &BTreeMap<String, String>,
+) -> Result<(TempDir, Loaded), String> {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(directory.path().join(name), content.to_string()).unwrap();
+    }
+    let path = directory.path().join("keyward.json");
+    fs::write(&path, config.to_string()).unwrap();
+    let loaded = config::load(&path, env).map_err(|problems| problems.to_string())?;
+    Ok((directory, loaded))
+}
+
+/// What is not as a `load` case expects.
+pub fn load_failure(
+    config: &Value,
+    files: &[(String, Value)],
+    env: &BTreeMap<String, String>,
+    load: &Load,
+) -> Option<String> {
+    let clock = Arc::new(FixedClock::at(Timestamp::UNIX_EPOCH));
+    let loaded = self::load(config, files, env);
+    match loaded.and_then(|loaded| assembled(&loaded.1, &clock).map(|_| loaded)) {
+        Ok(_) if !load.problems.is_empty() => Some("it loads, though it should not".to_owned()),
+        Ok((_directory, loaded)) => {
+            let means = format!("{:?}", loaded.config);
+            load.means.iter().find(|text| !means.contains(*text)).map(|text| format!("`{text}` is not in {means}"))
+        }
+        Err(problems) => {
+            let missing = load.problems.is_empty() || load.problems.iter().any(|text| !problems.contains(text));
+            missing.then(|| format!("not {:?}, but:\n{problems}", load.problems))
+        }
+    }
+}
+
+/// A running Keyward; it stops when dropped.
+pub struct TestServer {
+    /// The first TCP listener of `listen.extAuthz`.
+    pub address: SocketAddr,
+    /// Moves the server's time.
+    pub clock: Arc<FixedClock>,
+    /// What `audit` wrote.
+    pub audit: Captured,
+    pub admin: Option<SocketAddr>,
+    pub metrics: Arc<Metrics>,
+    _directory: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+impl TestServer {
+    /// Starts with `config` (JSON), `files` beside it and `env`, at `now`. An error is what `keyward serve` would print.
+    pub async fn start(
+        config: &Value,
+        files: &[(String, Value)],
+        env: &BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let (directory, loaded) = load(config, files, env)?;
+        let clock = Arc::new(FixedClock::at(now));
+        let metrics = Arc::new(Metrics::new());
+        let audit = Captured::default();
+        let authorizer = assembled(&loaded, &clock)?;
+        let writer = AuditWriter::start_with(loaded.config.audit, audit.clone()).map_err(|error| error.to_string())?;
+        let counted = Arc::new(Counted(Arc::clone(&metrics)));
+        let cell = Arc::new(ArcSwap::from_pointee(authorizer));
+        let service = AuthorizationService::new(cell, Arc::<FixedClock>::clone(&clock), writer, counted);
+        let service = AuthorizationServer::new(service);
+        let bound = Bound::bind(&loaded.config.listen, service, Arc::clone(&metrics)).await;
+        let bound = bound.map_err(|error| error.to_string())?;
+        let bound = bound.with_drain(Drain { grace: Duration::ZERO, deadline: Duration::from_secs(5) });
+        let tcp = bound.ext_authz_addresses().into_iter().find_map(|address| match address {
+            Address::Tcp(address) => Some(address),
+            Address::Unix(_) => None,
+        });
+        let admin = bound.admin_address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(bound.run(async {
+            let _ = stopped.await;
+        }));
+        let address = tcp.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Ok(Self { address, clock, audit, admin, metrics, _directory: directory, _stop: stop })
+    }
+
+    /// Starts with a configuration that must be right.
+    pub async fn with(config: &Value, now: Timestamp) -> Self {
+        Self::start(config, &[], &BTreeMap::new(), now).await.unwrap_or_else(|problems| panic!("{problems}"))
+    }
+}
+
+/// Builds what decides, against the servers that the configuration names.
+fn assembled(loaded: &Loaded, clock: &Arc<FixedClock>) -> Result<Authorizer, String> {
+    let outside = Servers(Arc::clone(clock));
+    assemble(&loaded.config, &outside)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+struct Servers(Arc<FixedClock>);
+
+impl Outside for Servers {
+    fn introspector(&self, filter: &config::Filter) -> Result<Arc<dyn Introspector>, String> {
+        let clock = Arc::<FixedClock>::clone(&self.0);
+        introspection::connect(&filter.introspection, &filter.token_policy.issuers, clock, Arc::new(NoObserver))
+            .map(|introspector| Arc::new(introspector) as _)
+            .map_err(|error| error.to_string())
+    }
+
+    fn directory(&self, filter: &config::Filter) -> Result<Arc<dyn UserDirectory>, String> {
+        match &filter.directory {
+            directory::Settings::Token => Ok(Arc::new(TokenClaims)),
+            directory::Settings::File(users) => Ok(Arc::new(FileDirectory::new(users))),
+            directory::Settings::Idm(_) => Err("no `idm` directory here".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Counted(Arc<Metrics>);
+
+impl DecisionMetrics for Counted {
+    fn decided(&self, decision: &'static str, reason: &'static str, took: Duration) {
+        self.0.decided(decision, reason, took);
+    }
+
+    fn cancelled(&self, _took: Duration) {}
+}
+
+/// A writer whose text a test can read.
+#[derive(Debug, Clone, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
