@@ -187,11 +187,24 @@ impl<I: Introspector> Core<I> {
                  other clients (AM: scope `am-introspect-all-tokens`; Keycloak: the token's `aud` must name the client)"
             ),
             Ok(_) => {}
-            Err(_) => {
-                self.counters.failures.count();
-            }
+            Err(error) => self.failed(error),
         }
         state
+    }
+
+    /// An outage is the operator's business (H7): it is counted and, not too often, logged.
+    fn failed(&self, error: &IntrospectionError) {
+        let failures = self.counters.failures.count() + 1;
+        if self.counters.alarm.rings(Instant::now()) {
+            let advice = match error {
+                IntrospectionError::Status { status: 400 | 401, .. } => {
+                    "check `clientId`, `clientSecret`, `clientAuthentication` and `basicEncoding`"
+                }
+                IntrospectionError::Status { status: 300..400 | 404 | 405, .. } => "check `tokenIntrospectUrl`",
+                _ => "is the authorization server up and within reach?",
+            };
+            tracing::warn!(failures, advice, "introspection fails: {error}");
+        }
     }
 }
 

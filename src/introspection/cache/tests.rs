@@ -482,3 +482,12 @@ async fn an_outage_over_http_is_not_remembered() {
     assert_eq!(verdict(&cached, patience()).await, "active");
     assert_eq!(provider.calls(), 2);
 }
+
+#[tokio::test]
+async fn a_token_known_at_one_server_is_asked_about_at_another() {
+    let (ours, theirs) = (Provider::json(r#"{"active":true}"#).await, Provider::json(r#"{"active":false}"#).await);
+    let (ours, theirs) = (make(&settings(&ours.url)), make(&settings(&theirs.url)));
+    assert_eq!(verdict(&ours, patience()).await, "active");
+    assert_eq!(verdict(&theirs, patience()).await, "inactive");
+    assert_eq!(verdict(&ours, patience()).await, "active");
+}

@@ -1,7 +1,10 @@
 //! How do introspection and its cache fare? Numbers for metrics, and a warning that only the sum of answers can give.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::token::TokenState;
 
@@ -54,6 +57,7 @@ pub(super) struct Counters {
     pub failures: Counter,
     pub too_large: Counter,
     pub suspicion: Suspicion,
+    pub alarm: Alarm,
 }
 
 #[derive(Default)]
@@ -93,9 +97,32 @@ impl Suspicion {
     }
 }
 
+/// When an outage was last logged: often enough to be seen, too seldom for a client to fill the log with.
+#[derive(Default)]
+pub(super) struct Alarm(Mutex<Option<Instant>>);
+
+/// The shortest time between two lines about failing introspections.
+const QUIET: Duration = Duration::from_secs(10);
+
+impl Alarm {
+    /// Whether a failure at `now` is to be logged.
+    pub fn rings(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now.saturating_duration_since(last) >= QUIET);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Suspicion;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::{Alarm, QUIET, Suspicion};
     use crate::token::TokenState;
 
     #[test]
@@ -110,5 +137,13 @@ mod tests {
         let suspicion = Suspicion::default();
         assert!(!suspicion.arises(&TokenState::Active(std::sync::Arc::default())));
         assert!((0..60).all(|_| !suspicion.arises(&TokenState::Inactive)));
+    }
+
+    #[test]
+    fn failures_are_logged_at_once_and_then_seldom() {
+        let (alarm, start) = (Alarm::default(), Instant::now());
+        let seconds = |s| start + Duration::from_secs(s);
+        let rung: Vec<u64> = (0..=2 * QUIET.as_secs()).filter(|&s| alarm.rings(seconds(s))).collect();
+        assert_eq!(rung, [0, QUIET.as_secs(), 2 * QUIET.as_secs()]);
     }
 }

@@ -63,6 +63,9 @@ pub enum EndpointError {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Unused connections are closed after this, before most servers do it (Tomcat: 20 to 60 seconds).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How soon an HTTP/2 connection that leads nowhere is noticed, since every introspection shares it.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// For each introspection that may be under way, so many more may wait for their turn.
 const WAITING_PER_SLOT: usize = 4;
 /// What is read of an error answer to find its words.
@@ -165,6 +168,8 @@ fn client(settings: &Settings) -> Result<Client, EndpointError> {
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .pool_idle_timeout(IDLE_TIMEOUT)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
         .tcp_nodelay(true);
     let builder = with_roots(builder, settings)?;
     builder.build().map_err(|error| EndpointError::Tls(chain(&error.without_url())))
