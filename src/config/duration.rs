@@ -83,3 +83,76 @@ fn unit_nanos(unit: &str) -> Option<u128> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::{Written, parse};
+
+    fn nanos(text: &str) -> Option<u64> {
+        match parse(text) {
+            Ok(Written::Finite(duration)) => u64::try_from(duration.as_nanos()).ok(),
+            Ok(Written::Zero) => Some(0),
+            Ok(Written::Unlimited) => Some(u64::MAX),
+            Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn durations_mean_what_the_original_made_of_them() {
+        let vectors = include_str!("../../tests/vectors/duration.jsonl");
+        for line in vectors.lines() {
+            let vector: Value = serde_json::from_str(line).unwrap();
+            let text = vector["duration"].as_str().unwrap();
+            let expected = match vector["kind"].as_str() {
+                // Where the original drops a part without a word, what is written counts, or it is refused (A21, A24).
+                _ if vector.get("dialect").is_some() => continue,
+                // `none` is refused (J5).
+                Some("unlimited") if text.eq_ignore_ascii_case("none") => None,
+                Some("unlimited") => Some(u64::MAX),
+                Some(_) => Some(vector["nanos"].as_u64().unwrap()),
+                None => None,
+            };
+            assert_eq!(nanos(text), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_the_original_drops_is_added_or_refused() {
+        let seconds = |text| parse(text).ok().map(|w| if let Written::Finite(d) = w { d } else { Duration::MAX });
+        for text in ["1minute10seconds", "1 minute AND 10 seconds", "1 minute 10 seconds", "1 min, 10 s", "1m and 10s"]
+        {
+            assert_eq!(seconds(text), Some(Duration::from_secs(70)), "{text}");
+        }
+        let refused = [
+            "",
+            " ",
+            "300",
+            "-5 seconds",
+            "+5 seconds",
+            "1 minute and",
+            "1 minute,",
+            "1 minute & 10 seconds",
+            "1 week",
+            "zero and 5 seconds",
+            "5 seconds zero",
+            "none",
+            "None",
+            "1 minute,, 10 seconds",
+            "5 secondsand 1 minute",
+            "1 minute and and 10 seconds",
+            "five seconds",
+            "1.5 seconds",
+            "PT5M",
+            "5\u{a0}seconds",
+            "5 seconds!",
+            "٥ seconds",
+        ];
+        for text in refused {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+}

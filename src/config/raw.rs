@@ -39,7 +39,7 @@ pub struct Filter {
     pub rs_filter: Option<RsFilter>,
     /// An IDM `authentication.json` to take `rsFilter` from.
     pub rs_filter_file: Option<String>,
-    /// Where user records live; exactly one of `idm`, `file` and `token`. Default `token`.
+    /// Where user records live; exactly one of `idm`, `file` and `token`. Default `token`, where no `subjectMapping` is written.
     pub directory: Option<Directory>,
     /// The access rules.
     pub access: Option<Access>,
@@ -523,6 +523,7 @@ pub struct Rule {
     /// CREST actions; `*` for all; left out: none.
     pub actions: Option<CommaList>,
     /// Patterns of paths that this rule is not for.
+    #[schemars(extend("x-null" = true))]
     pub exclude_patterns: Option<CommaList>,
     /// An expression in IDM's JavaScript that must be true.
     #[schemars(extend("x-null" = true))]
@@ -531,6 +532,8 @@ pub struct Rule {
     pub scopes: Option<CommaList>,
     /// A CEL expression that must be true.
     pub when: Option<String>,
+    /// What the rule is for; read by people only.
+    pub description: Option<String>,
 }
 
 /// A comma text (split at every comma, nothing trimmed, as in IDM) or a list.
@@ -599,5 +602,81 @@ pub fn schema() -> Value {
     if let Some(members) = schema.as_object_mut() {
         members.insert("title".to_owned(), Value::from("Keyward configuration"));
     }
+    refuse_null(&mut schema);
     schema
+}
+
+/// A key without a value is a slip that could widen what is allowed: `null` is refused, but where IDM's files have it.
+fn refuse_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.values_mut().for_each(refuse_null);
+            members.retain(|key, value| key != "default" || !value.is_null());
+            if members.get("x-null").is_some_and(|null| null == true) {
+                return;
+            }
+            if let Some(Value::Array(types)) = members.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    members.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(branches)) = members.get_mut("anyOf") {
+                branches.retain(|branch| branch.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(only)] = branches.as_slice() {
+                    let only = only.clone();
+                    members.remove("anyOf");
+                    members.extend(only);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(refuse_null),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::schema;
+
+    /// `UPDATE=1 cargo test the_committed_schema_is_current` rewrites it.
+    #[test]
+    fn the_committed_schema_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/keyward.schema.json");
+        let current = format!("{:#}\n", schema());
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == current, "schema/keyward.schema.json is stale; run this test with UPDATE=1");
+    }
+
+    #[test]
+    fn null_is_refused_but_where_idm_s_files_have_it() {
+        let schema = schema();
+        let rule = &schema["$defs"]["Rule"]["properties"];
+        assert_eq!(rule["when"]["type"], "string");
+        assert_eq!(rule["customAuthz"]["type"], serde_json::json!(["string", "null"]));
+        assert_eq!(schema.to_string().matches("null").count(), 4, "customAuthz and excludePatterns, type and x-null");
+    }
+
+    #[test]
+    fn every_key_is_described_and_every_secret_marked() {
+        let schema = schema();
+        let mut undescribed = Vec::new();
+        let definitions = schema["$defs"].as_object().unwrap().iter();
+        for (name, definition) in definitions.map(|(n, d)| (n.as_str(), d)).chain([("", &schema)]) {
+            for (key, property) in definition["properties"].as_object().into_iter().flatten() {
+                if property["description"].as_str().is_none_or(str::is_empty) {
+                    undescribed.push(format!("{name}.{key}"));
+                }
+                if key.to_lowercase().contains("secret") || key == "password" {
+                    assert_eq!(property["$ref"], "#/$defs/SecretText", "{name}.{key}");
+                }
+            }
+        }
+        assert!(undescribed.is_empty(), "{undescribed:?}");
+        assert_eq!(schema["$defs"]["SecretText"]["writeOnly"], true);
+    }
 }

@@ -63,9 +63,12 @@ impl<'s> Checker<'s> {
         let fitting: Vec<_> = alternatives.iter().filter(|a| accepts(a.schema, node)).collect();
         let best = fitting.iter().max_by_key(|a| known_keys(a.schema, node));
         match best {
-            Some(best) if fitting.iter().any(|a| !choices(a.schema).is_empty()) => {
+            Some(_) if fitting.iter().any(|a| !choices(a.schema).is_empty()) => {
                 self.check_choice(node, &fitting, facts.secret);
-                let _ = best;
+            }
+            // None of several maps is like it: naming one of them would mislead.
+            Some(best) if fitting.len() > 1 && known_keys(best.schema, node) == 0 => {
+                self.wrong_kind(node, &alternatives, &facts);
             }
             Some(best) => self.check_inside(node, best.schema, &facts),
             None => self.wrong_kind(node, &alternatives, &facts),
@@ -133,7 +136,8 @@ impl<'s> Checker<'s> {
                 (None, Some(Value::Bool(false))) => {
                     let message = unknown_key(&entry.key, properties);
                     let mut place = entry.place.clone();
-                    if shown_key(&entry.key).starts_with('(') {
+                    // SECURITY: what stands where a secret belongs may be one, whatever it looks like.
+                    if secret || shown_key(&entry.key).starts_with('(') {
                         place.path.clone_from(&node.place.path);
                     }
                     self.problems.push(Problem { place, message });

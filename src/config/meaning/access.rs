@@ -1,9 +1,10 @@
 //! Which access rules hold?
 
 use super::{Context, Here};
-use crate::access::Settings;
-use crate::access::settings::{RuleSettings, Style};
-use crate::config::raw::{self, CommaList};
+use crate::access::settings::{RuleProblem, RuleSettings, Style};
+use crate::access::{AccessRules, Settings};
+use crate::config::raw;
+use crate::config::tree::Node;
 
 /// `access`; its rules may have come out of `accessFile`.
 pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Access>) -> Option<Settings> {
@@ -27,30 +28,53 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     if written.is_empty() {
         cx.warning(&place, "there is no rule, so that nothing is granted");
     }
-    let rules = written.into_iter().enumerate().map(|(index, rule)| convert(index, rule)).collect();
-    Some(Settings {
+    let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place.item(index), index)).collect();
+    let settings = Settings {
         style,
         context_path: context_path?,
         honour_method_override: raw.method_override == Some(raw::MethodOverride::Honour),
-        rules,
-    })
+        rules: rules.into_iter().collect::<Option<_>>()?,
+    };
+    if let Err(problems) = AccessRules::compile(settings.clone()) {
+        for problem in problems {
+            rule_problem(cx, &place.item(problem.index), problem);
+        }
+    }
+    Some(settings)
 }
 
-fn convert(index: usize, raw: raw::Rule) -> RuleSettings {
-    let split = |list: CommaList| match list {
-        CommaList::Commas(text) => text.split(',').map(str::to_owned).collect(),
-        CommaList::List(list) => list,
+fn rule(cx: &mut Context<'_>, here: &Here<'_>, index: usize) -> Option<RuleSettings> {
+    for key in ["roles", "methods", "actions", "excludePatterns", "scopes"] {
+        warn_of_spaces(cx, &here.child(key));
+    }
+    let value = here.node.map(Node::to_json).unwrap_or_default();
+    match RuleSettings::from_json(index, &value) {
+        Ok(rule) => Some(rule),
+        Err(problems) => {
+            for problem in problems {
+                rule_problem(cx, here, problem);
+            }
+            None
+        }
+    }
+}
+
+fn rule_problem(cx: &mut Context<'_>, here: &Here<'_>, problem: RuleProblem) {
+    let place = if problem.key.is_empty() { here.clone() } else { here.child(problem.key) };
+    // SECURITY: the message may hold the value.
+    let message = if place.is_substituted() {
+        "an expression stands for what does not fit here".to_owned()
+    } else {
+        problem.message
     };
-    RuleSettings {
-        name: raw.name.unwrap_or_else(|| format!("rules[{index}]")),
-        pattern: raw.pattern,
-        roles: split(raw.roles),
-        methods: split(raw.methods),
-        actions: raw.actions.map(split),
-        exclude_patterns: raw.exclude_patterns.map(split).unwrap_or_default(),
-        custom_authz: raw.custom_authz,
-        scopes: raw.scopes.map(split).unwrap_or_default(),
-        when: raw.when,
+    cx.problem(&place, message);
+}
+
+/// J4: comma texts are not trimmed, so that an item after `, ` matches nothing.
+fn warn_of_spaces(cx: &mut Context<'_>, here: &Here<'_>) {
+    let Some(text) = here.node.and_then(Node::text) else { return };
+    if text.contains(',') && text.split(',').any(|item| item.trim() != item) {
+        cx.warning(here, "an item begins or ends with a space, which is part of it: nothing is trimmed; take it away or write a list");
     }
 }
 

@@ -17,6 +17,11 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
         cx.problem(&here.child("name"), "found an odd name; use letters, digits, `.`, `_` and `-`");
     }
     let hosts = hosts(cx, &here.child("hosts"), raw.hosts.unwrap_or_default());
+    let maps = raw.rs_filter.as_ref().and_then(|rs| rs.subject_mapping.as_ref()).is_some_and(|list| !list.is_empty());
+    if raw.directory.is_none() && maps {
+        let message = "is missing, expected where the users of `subjectMapping` live: `idm`, `file` or `token`";
+        cx.problem(&here.child("directory"), message);
+    }
     let directory = directory::directory(cx, &here.child("directory"), raw.directory);
     let rs = here.child("rsFilter");
     let parts = match raw.rs_filter {
@@ -81,7 +86,7 @@ fn hosts(cx: &mut Context<'_>, here: &Here<'_>, hosts: Vec<String>) -> Vec<Strin
             );
         }
     }
-    hosts.into_iter().map(|host| host.to_lowercase()).collect()
+    hosts.iter().map(|host| host.strip_suffix('.').unwrap_or(host).to_lowercase()).collect()
 }
 
 fn path(cx: &mut Context<'_>, here: &Here<'_>, raw: raw::Path) -> PathPolicy {

@@ -1,6 +1,6 @@
 //! Which headers may be set, and where does their value come from?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use http::HeaderName;
@@ -9,7 +9,7 @@ use super::{Context, Here};
 use crate::response::source::ContextSource;
 
 /// Headers that route, frame or authenticate a message: no identity may be put there.
-const REFUSED: [&str; 13] = [
+const REFUSED: [&str; 20] = [
     "host",
     "authorization",
     "proxy-authorization",
@@ -23,8 +23,18 @@ const REFUSED: [&str; 13] = [
     "trailer",
     "expect",
     "keep-alive",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-client-cert",
+    "x-original-url",
+    "x-rewrite-url",
 ];
-const REFUSED_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+const REFUSED_PREFIX: &str = "x-envoy-";
+
+const SOURCES: &str =
+    "`authenticationId`, `authorization.<member>`, `token.<member>`, `user.<field>`, `realm` or `securityContext`";
 
 /// `identityHeaders` or `responseHeaders`.
 pub(super) fn headers(
@@ -33,17 +43,16 @@ pub(super) fn headers(
     raw: Option<BTreeMap<String, String>>,
 ) -> Vec<(HeaderName, ContextSource)> {
     let mut headers = Vec::new();
-    let mut seen: HashMap<String, ()> = HashMap::new();
+    let mut seen = HashSet::new();
     for (name, source) in raw.unwrap_or_default() {
         let here = here.child(&name);
-        let source = ContextSource::from_str(&source).map_err(|error| {
-            let known = "`authenticationId`, `authorization.<member>`, `token.<member>`, `user.<field>`, `realm` or `securityContext`";
-            let _ = error;
-            cx.problem(&here, format!("found {}, expected {known}", here.shown()));
-        });
+        let source = ContextSource::from_str(&source);
+        if source.is_err() {
+            cx.problem(&here, format!("found {}, expected {SOURCES}", here.shown()));
+        }
         let name = name_of(cx, &here, &name);
         if let Some(name) = &name
-            && seen.insert(name.as_str().replace('_', "-"), ()).is_some()
+            && !seen.insert(name.as_str().replace('_', "-"))
         {
             cx.problem(&here, "found this header twice (case, `_` and `-` make no difference); keep one");
         }
@@ -65,7 +74,7 @@ pub(super) fn name_of(cx: &mut Context<'_>, here: &Here<'_>, name: &str) -> Opti
         return None;
     };
     let plain = header.as_str().replace('_', "-");
-    if REFUSED.contains(&plain.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| plain.starts_with(prefix)) {
+    if REFUSED.contains(&plain.as_str()) || plain.starts_with(REFUSED_PREFIX) {
         cx.problem(
             here,
             "found a header that routes, frames or authenticates requests; choose another name, such as `x-auth-id`",

@@ -1,6 +1,6 @@
 //! What does `rsFilter` mean? (Section A.)
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use crate::client_auth::ClientCredentials;
 use crate::config::raw;
 use crate::introspection::settings::{CacheSettings, ClientAuthentication};
 use crate::introspection::{self, TokenPolicy};
+use crate::principal::Role;
 use crate::roles::{GroupComparison, GroupSettings};
-use crate::subject::{Collection, Mapping, StaticUser};
+use crate::subject::{Collection, Mapping, StaticUser, SubjectMapper};
 use crate::{account_status, credential, directory, roles, subject};
 
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -187,6 +188,7 @@ fn subject(
     directory: Option<&directory::Settings>,
     zone: Option<&TimeZone>,
 ) -> Option<subject::Settings> {
+    let before = cx.problems.len();
     let leaf_names = raw.role_names == Some(raw::RoleNames::Leaf);
     let place = here.child("subjectMapping");
     let mut mappings = Vec::new();
@@ -217,12 +219,25 @@ fn subject(
         Some(user) => Some(user?),
         None => None,
     };
-    Some(subject::Settings {
+    let settings = subject::Settings {
         static_users: static_users?,
         static_subject_ignore_case: raw.static_subject_ignore_case.unwrap_or(false),
         mappings: mappings.into_iter().collect::<Option<_>>()?,
         anonymous,
-    })
+    };
+    if cx.problems.len() == before
+        && let Err(problems) = SubjectMapper::new(settings.clone())
+    {
+        for problem in problems {
+            // The place is a path with slashes: `subjectMapping/1/realm`.
+            let place = problem.place.split('/').fold(here.clone(), |here, key| match key.parse() {
+                Ok(index) => here.item(index),
+                Err(_) => here.child(key),
+            });
+            cx.problem(&place, problem.message);
+        }
+    }
+    Some(settings)
 }
 
 /// B5: at most one mapping a realm, and at most one without.
@@ -307,7 +322,7 @@ fn groups(
     cx: &mut Context<'_>,
     here: &Here<'_>,
     membership: Option<String>,
-    mapping: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    mapping: Option<BTreeMap<String, Vec<String>>>,
     comparison: Option<raw::GroupComparison>,
 ) -> Option<GroupSettings> {
     let (membership, mapping) = match (membership, mapping) {
@@ -325,7 +340,7 @@ fn groups(
     let place = here.child("groupRoleMapping");
     let mut role_mapping = Vec::new();
     for (name, groups) in mapping {
-        match crate::principal::Role::new(&name) {
+        match Role::new(&name) {
             Some(role) => role_mapping.push((role, groups)),
             None => cx.problem(&place, "found an empty role name; take it away"),
         }

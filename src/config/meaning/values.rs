@@ -8,6 +8,7 @@ use url::{Host, Url};
 use super::{Context, Here};
 use crate::config::duration::{self, Written};
 use crate::config::raw;
+use crate::config::shape::shown_key;
 use crate::introspection::settings::MaxTimeout;
 use crate::principal::Role;
 use crate::secret::Secret;
@@ -95,8 +96,10 @@ pub(super) fn secret(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::SecretTex
         raw::SecretText::Env(reference) => match cx.env.var(&reference.env) {
             Some(value) => value,
             None => {
-                let name = crate::config::shape::shown_key(&reference.env);
-                cx.problem(&here.child("env"), format!("the environment variable {name} is not set"));
+                let here = here.child("env");
+                let name =
+                    if here.is_substituted() { String::new() } else { format!(" {}", shown_key(&reference.env)) };
+                cx.problem(&here, format!("the environment variable{name} is not set"));
                 return None;
             }
         },

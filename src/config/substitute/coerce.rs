@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use crate::config::problem::{Place, Problem};
-use crate::config::shape::{nearest, shown};
+use crate::config::shape::nearest;
 use crate::config::tree::{self, Entry, Kind, Node};
 
 const COERCIONS: [&str; 9] =
@@ -23,7 +23,7 @@ pub(super) fn coerce(node: &mut Node, problems: &mut Vec<Problem>) {
         Ok(Some(value)) => *node = value.at(&node.place),
         Ok(None) => {}
         Err(message) => {
-            problems.push(Problem::new(&entry.place, message));
+            problems.push(Problem::new(&node.place, message));
             // What follows must not complain about the same map again.
             node.kind = Kind::Map(Vec::new());
         }
@@ -72,7 +72,8 @@ fn coerced(entry: &Entry) -> Result<Option<Node>, String> {
                 "$base64:encode" => "a text",
                 _ => "base64 of a text",
             };
-            Err(format!("found {}, expected {wanted}", shown(inner, false)))
+            // The map may stand where a secret is expected, so its value is not shown.
+            Err(format!("`{}` found {}, expected {wanted}", entry.key, inner.kind_name()))
         }
     }
 }
