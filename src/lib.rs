@@ -25,6 +25,7 @@ pub mod app;
 pub mod audit;
 pub mod authorizer;
 pub mod build_info;
+pub mod check;
 pub mod client_auth;
 pub mod clock;
 pub mod config;
@@ -34,6 +35,7 @@ pub mod decision;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod directory;
+pub mod explain;
 pub mod ext_authz;
 pub mod http_client;
 pub mod introspection;

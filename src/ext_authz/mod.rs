@@ -1,9 +1,11 @@
 //! How does Envoy ask, and how is it answered? The only module that names Envoy's types.
 
 pub mod encode;
+pub mod explain;
 pub mod recorded;
 pub mod service;
 pub mod view;
 
+pub use explain::Explained;
 pub use recorded::RecordedRequest;
 pub use service::AuthorizationService;

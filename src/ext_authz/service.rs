@@ -83,7 +83,12 @@ impl AuthorizationService {
         encode(reply)
     }
 
-    async fn decide(
+    /// The authorizer of this moment.
+    pub(super) fn authorizer(&self) -> Arc<Authorizer> {
+        self.authorizer.load_full()
+    }
+
+    pub(super) async fn decide(
         &self,
         request: Option<&RequestView<'_>>,
         filter: Option<&Filter>,
@@ -104,7 +109,12 @@ impl AuthorizationService {
         }
     }
 
-    fn reply(&self, request: Option<&RequestView<'_>>, filter: Option<&Filter>, decision: &Decision) -> Reply {
+    pub(super) fn reply(
+        &self,
+        request: Option<&RequestView<'_>>,
+        filter: Option<&Filter>,
+        decision: &Decision,
+    ) -> Reply {
         let responder = filter.map_or(&*self.without_filter, |filter| &filter.responder);
         match request {
             Some(request) => responder.reply(decision, request),
