@@ -1,6 +1,7 @@
 //! What did the operator write as access rules?
 
 mod json;
+mod remarks;
 
 use std::fmt;
 

@@ -1,0 +1,126 @@
+//! What in a rule is legal, but most likely not meant? For warnings at load (J4).
+
+use super::{RuleProblem, RuleSettings, Style};
+
+const CREST_METHODS: [&str; 9] = ["*", "create", "read", "update", "delete", "patch", "action", "query", "script"];
+
+impl RuleSettings {
+    /// What an operator should look at: items that match nothing because of a space, a star that is no wildcard, a path
+    /// that no request has. Nothing of it keeps the rule from being compiled.
+    #[must_use]
+    pub fn remarks(&self, index: usize, style: Style) -> Vec<RuleProblem> {
+        let mut remarks = Vec::new();
+        let mut remark = |key, message: Option<String>| {
+            if let Some(message) = message {
+                remarks.push(RuleProblem { index, key, message });
+            }
+        };
+        remark("pattern", pattern_remark(&self.pattern, style));
+        for item in self.exclude_patterns.iter().filter(|item| !item.is_empty()) {
+            remark("excludePatterns", space_remark(item).or_else(|| pattern_remark(item, style)));
+        }
+        let actions = self.actions.as_deref().unwrap_or_default();
+        for (key, items) in [("roles", &*self.roles), ("methods", &*self.methods), ("actions", actions)] {
+            for item in items {
+                remark(key, space_remark(item));
+            }
+            if items.len() > 1 && items.iter().any(|item| item == "*") {
+                let message = "`*` beside other items is a name like any other; write `*` alone for all of them";
+                remark(key, Some(message.to_owned()));
+            }
+        }
+        for (key, items) in [("roles", &self.roles), ("methods", &self.methods)] {
+            if items.iter().all(String::is_empty) {
+                remark(key, Some("is empty, so the rule never grants".to_owned()));
+            }
+        }
+        for method in &self.methods {
+            remark("methods", method_remark(method, style));
+        }
+        remarks
+    }
+}
+
+fn space_remark(item: &str) -> Option<String> {
+    let trimmed = item.trim();
+    (trimmed != item && !trimmed.is_empty()).then(|| {
+        format!(
+            "`{item}` begins or ends with white space, which is part of the name; write `{trimmed}` if that is meant"
+        )
+    })
+}
+
+fn pattern_remark(pattern: &str, style: Style) -> Option<String> {
+    let stars = pattern.strip_suffix("/*").unwrap_or(if pattern == "*" { "" } else { pattern });
+    if stars.contains('*') {
+        return Some(format!(
+            "in `{pattern}` a star stands for itself; it is a wildcard only alone or after the last `/`"
+        ));
+    }
+    match style {
+        Style::Crest if pattern.starts_with('/') => {
+            Some(format!("no path begins with a slash in `style: crest`, so `{pattern}` covers nothing"))
+        }
+        _ if pattern.len() > 1 && pattern.ends_with('/') => {
+            Some(format!("a trailing slash is taken off before matching, so `{pattern}` covers nothing"))
+        }
+        Style::Crest | Style::Http => None,
+    }
+}
+
+fn method_remark(method: &str, style: Style) -> Option<String> {
+    let lowered = method.trim().to_lowercase();
+    let crests = CREST_METHODS.contains(&lowered.as_str());
+    match style {
+        Style::Crest if !crests && !lowered.is_empty() => {
+            Some(format!("`{method}` is no CREST method; they are {}", CREST_METHODS.join(", ")))
+        }
+        Style::Http if ["create", "read", "update", "action"].contains(&lowered.as_str()) => {
+            Some(format!("`{method}` is a CREST method; in `style: http` write GET, POST, PUT …"))
+        }
+        Style::Crest | Style::Http => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{RuleSettings, Style};
+
+    fn remarks(style: Style, rule: &serde_json::Value) -> Vec<String> {
+        let rule = RuleSettings::from_json(0, rule).unwrap();
+        rule.remarks(0, style).iter().map(|remark| format!("{}: {}", remark.key, remark.message)).collect()
+    }
+
+    #[test]
+    fn what_matches_nothing_is_remarked_on() {
+        let rule = json!({"pattern": "/a", "roles": "*,x", "methods": "read, query,GET", "actions": "",
+            "excludePatterns": "repo, repo/*,a*b"});
+        let said = remarks(Style::Crest, &rule);
+        for (begins, times) in [
+            ("pattern: no path begins", 1),
+            ("roles: `*` beside", 1),
+            ("methods: ` query` begins", 1),
+            ("methods: `GET` is no CREST method", 1),
+            ("excludePatterns: ` repo/*` begins", 1),
+            ("excludePatterns: in `a*b` a star", 1),
+            ("", 6),
+        ] {
+            assert_eq!(said.iter().filter(|remark| remark.starts_with(begins)).count(), times, "{begins}: {said:#?}");
+        }
+        let http = json!({"pattern": "/a/", "roles": [], "methods": "read"});
+        let said = remarks(Style::Http, &http);
+        assert_eq!(said.len(), 3, "{said:#?}");
+    }
+
+    #[test]
+    fn a_sound_rule_earns_no_remark() {
+        let crest = json!({"pattern": "managed/user/*", "roles": "*", "methods": "read,action", "actions": "*"});
+        assert!(remarks(Style::Crest, &crest).is_empty());
+        let http = json!({"pattern": "/users/{id}/*", "roles": ["a b"], "methods": ["GET"], "excludePatterns": ""});
+        assert!(remarks(Style::Http, &http).is_empty());
+        let all = json!({"pattern": "*", "roles": "*", "methods": "*"});
+        assert!(remarks(Style::Http, &all).is_empty() && remarks(Style::Crest, &all).is_empty());
+    }
+}
