@@ -146,9 +146,9 @@ proptest! {
     #[test]
     fn a_broken_product_example_never_panics(at in 0_usize..3000, len in 0_usize..40, with in "\\PC{0,5}") {
         let text = include_str!("../../../tests/config/product/keyward.yaml");
-        let floor = |mut index: usize| { index = index.min(text.len()); while !text.is_char_boundary(index) { index -= 1; } index };
-        let (start, end) = (floor(at), floor(at + len));
-        let broken = format!("{}{with}{}", &text[..start], &text[end..]);
+        let chars: Vec<char> = text.chars().collect();
+        let (start, end) = (at.min(chars.len()), (at + len).min(chars.len()));
+        let broken: String = chars[..start].iter().copied().chain(with.chars()).chain(chars[end..].iter().copied()).collect();
         let _ = read(&broken);
     }
 }
