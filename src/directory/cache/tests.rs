@@ -177,3 +177,15 @@ async fn a_very_long_bound_is_no_trouble() {
     assert_eq!(told(&cached, &bob()).await, "managed/user/u0 null");
     assert_eq!(told(&cached, &bob()).await, "managed/user/u0 null");
 }
+
+#[tokio::test]
+async fn who_is_gone_stays_gone_when_the_clock_is_set_back() {
+    let script = Arc::new(Scripted::default());
+    let (cached, clock) = cached(&script, SETTINGS);
+    assert_eq!(told(&cached, &bob()).await, "managed/user/u0 null");
+    clock.advance(SignedDuration::from_secs(6));
+    script.answers.lock().expect("a lock").push_back(Ok(Found::Nobody));
+    assert_eq!(told(&cached, &bob()).await, "nobody");
+    clock.advance(SignedDuration::from_secs(-5));
+    assert_eq!(told(&cached, &bob()).await, "managed/user/u2 null");
+}
