@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
+//! | `introspection` | what a real authorization server's word becomes |
 //! | `server` | listeners, health, reflection, the way the server ends |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
@@ -19,6 +20,7 @@
 
 mod cases;
 mod envoy;
+mod introspection;
 mod server;
 mod support;
 mod tls;
