@@ -148,17 +148,9 @@ impl Metrics {
         self.reload.set(i64::from(success));
     }
 
-    /// Adds a cache, whose counters are read when somebody looks at the metrics.
-    ///
-    /// `cache` says what it keeps (`token`, `user`), `filter` whose it is.
-    pub fn watch_cache(
-        &self,
-        cache: &'static str,
-        filter: &str,
-        read: impl Fn() -> CacheCounts + Send + Sync + 'static,
-    ) {
-        let source = CacheSource { cache, filter: filter.to_owned(), read: Box::new(read) };
-        self.caches.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    /// Shows `caches` from now on, and no others. Their counters are read when somebody looks at the metrics.
+    pub fn watch_caches(&self, caches: Vec<CacheSource>) {
+        *self.caches.sources.lock().unwrap_or_else(PoisonError::into_inner) = caches;
     }
 
     /// All of it in the OpenMetrics text format.
@@ -186,8 +178,14 @@ pub struct CacheCounts {
     pub negative: u64,
     /// Callers that waited for a question another had already asked.
     pub joined: u64,
+    /// Answers that were too large to be kept.
+    pub too_large: u64,
     /// How much is kept now.
     pub entries: u64,
+    /// How many negative answers are kept now.
+    pub negative_entries: u64,
+    /// How many questions are under way now.
+    pub in_flight: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -195,10 +193,19 @@ struct Caches {
     sources: Arc<Mutex<Vec<CacheSource>>>,
 }
 
-struct CacheSource {
+/// A cache and how to read its counters.
+pub struct CacheSource {
     cache: &'static str,
     filter: String,
     read: Box<dyn Fn() -> CacheCounts + Send + Sync>,
+}
+
+impl CacheSource {
+    /// A cache that keeps `cache` (`token`, `user`) for the filter of this name.
+    #[must_use]
+    pub fn new(cache: &'static str, filter: &str, read: impl Fn() -> CacheCounts + Send + Sync + 'static) -> Self {
+        Self { cache, filter: filter.to_owned(), read: Box::new(read) }
+    }
 }
 
 impl fmt::Debug for CacheSource {
@@ -210,12 +217,19 @@ impl fmt::Debug for CacheSource {
 /// Name, help, and which of the counts.
 type CounterOf = (&'static str, &'static str, fn(&CacheCounts) -> u64);
 
-const CACHE_COUNTERS: [CounterOf; 5] = [
+const CACHE_COUNTERS: [CounterOf; 6] = [
     ("cache_hits", "Answers given from a cache", |counts| counts.hits),
     ("cache_misses", "Questions that no cache could answer", |counts| counts.misses),
     ("cache_stale", "Answers given past their lifetime because nobody could be asked", |counts| counts.stale),
     ("cache_negative", "Answers given from a cache of negative answers", |counts| counts.negative),
     ("cache_joined", "Callers that waited for a question already asked by another", |counts| counts.joined),
+    ("cache_too_large", "Answers that were too large to be kept", |counts| counts.too_large),
+];
+
+const CACHE_GAUGES: [CounterOf; 3] = [
+    ("cache_entries", "Answers kept now", |counts| counts.entries),
+    ("cache_negative_entries", "Negative answers kept now", |counts| counts.negative_entries),
+    ("cache_in_flight", "Questions under way now", |counts| counts.in_flight),
 ];
 
 impl Collector for Caches {
@@ -233,11 +247,13 @@ impl Collector for Caches {
                 })?;
             }
         }
-        let mut metric = encoder.encode_descriptor("cache_entries", "Entries kept now", None, MetricType::Gauge)?;
-        for (source, counts) in &read {
-            labelled(&mut metric, source, |mut metric| {
-                metric.encode_gauge(&i64::try_from(counts.entries).unwrap_or(i64::MAX))
-            })?;
+        for (name, help, count) in CACHE_GAUGES {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (source, counts) in &read {
+                labelled(&mut metric, source, |mut metric| {
+                    metric.encode_gauge(&i64::try_from(count(counts)).unwrap_or(i64::MAX))
+                })?;
+            }
         }
         Ok(())
     }
@@ -293,10 +309,23 @@ mod tests {
         assert!(!metrics.encode().contains("keyward_cache"));
         let counts = Arc::new(Mutex::new(CacheCounts::default()));
         let read = Arc::clone(&counts);
-        metrics.watch_cache("token", "default", move || *read.lock().unwrap());
-        metrics.watch_cache("user", "default", CacheCounts::default);
+        metrics.watch_caches(vec![CacheSource::new("former", "default", CacheCounts::default)]);
+        metrics.watch_caches(vec![
+            CacheSource::new("token", "default", move || *read.lock().unwrap()),
+            CacheSource::new("user", "default", CacheCounts::default),
+        ]);
 
-        *counts.lock().unwrap() = CacheCounts { hits: 7, misses: 2, stale: 1, negative: 3, joined: 4, entries: 5 };
+        *counts.lock().unwrap() = CacheCounts {
+            hits: 7,
+            misses: 2,
+            stale: 1,
+            negative: 3,
+            joined: 4,
+            too_large: 8,
+            entries: 5,
+            negative_entries: 6,
+            in_flight: 9,
+        };
 
         let text = metrics.encode();
         for (name, value) in [
@@ -305,11 +334,15 @@ mod tests {
             ("stale_total", 1),
             ("negative_total", 3),
             ("joined_total", 4),
+            ("too_large_total", 8),
             ("entries", 5),
+            ("negative_entries", 6),
+            ("in_flight", 9),
         ] {
             let line = format!("keyward_cache_{name}{{cache=\"token\",filter=\"default\"}} {value}\n");
             assert!(text.contains(&line), "{line} in {text}");
         }
+        assert!(!text.contains("former"), "{text}");
         assert_eq!(text.matches("# TYPE keyward_cache_hits counter").count(), 1, "{text}");
         assert!(text.contains("keyward_cache_hits_total{cache=\"user\",filter=\"default\"} 0\n"), "{text}");
     }

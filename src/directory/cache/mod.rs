@@ -4,6 +4,7 @@
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::principal::User;
 use crate::single_flight::Flights;
+use crate::telemetry::metrics::CacheCounts;
 
 /// Remembers the records that `D` found, and asks it once however many want to know the same.
 ///
@@ -43,6 +45,9 @@ struct Core<D> {
     flights: Flights<Arc<Key>, Answer>,
     settings: CacheSettings,
     clock: Arc<dyn Clock>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    joined: AtomicU64,
 }
 
 /// What a question is, but for the token: [`Cacheable`] says that it does not matter.
@@ -71,13 +76,36 @@ impl<D: Cacheable> Cached<D> {
         // The age is judged by the injected clock; moka's own only keeps the dead from taking up room.
         let room = settings.max_timeout.min(LONGEST);
         let records = Cache::builder().max_capacity(settings.max_users).time_to_live(room).build();
-        Self(Arc::new(Core { inner, records, flights: Flights::default(), settings, clock }))
+        Self(Arc::new(Core {
+            inner,
+            records,
+            flights: Flights::default(),
+            settings,
+            clock,
+            hits: AtomicU64::default(),
+            misses: AtomicU64::default(),
+            joined: AtomicU64::default(),
+        }))
     }
 
     /// How many records are kept, about.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.records.entry_count()
+    }
+
+    /// What the cache did so far, and what it holds. There are no negative and no stale answers here.
+    #[must_use]
+    pub fn counts(&self) -> CacheCounts {
+        let core = &self.0;
+        CacheCounts {
+            hits: core.hits.load(Relaxed),
+            misses: core.misses.load(Relaxed),
+            joined: core.joined.load(Relaxed),
+            entries: self.count(),
+            in_flight: core.flights.count() as u64,
+            ..CacheCounts::default()
+        }
     }
 }
 
@@ -86,6 +114,7 @@ impl<D: Cacheable> UserDirectory for Cached<D> {
     async fn find(&self, query: &UserQuery, deadline: Deadline) -> Answer {
         let core = &self.0;
         if core.settings.max_timeout.is_zero() {
+            core.misses.fetch_add(1, Relaxed);
             return core.inner.find(query, deadline).await;
         }
         let key = Arc::new(Key {
@@ -94,9 +123,12 @@ impl<D: Cacheable> UserDirectory for Cached<D> {
             fields: Arc::clone(&query.fields),
         });
         if let Some(user) = core.known(&key).await {
+            core.hits.fetch_add(1, Relaxed);
             return Ok(Found::One(user));
         }
         let ticket = core.flights.board(Arc::clone(&key), || Arc::clone(core).fly(key, query.clone()));
+        let counter = if ticket.joined() { &core.joined } else { &core.misses };
+        counter.fetch_add(1, Relaxed);
         let answer = timeout_at(deadline.instant(), ticket.wait()).await.map_err(|_| DirectoryError::Timeout)?;
         answer.unwrap_or_else(|| Err(DirectoryError::Unreachable("the question ended without an answer".to_owned())))
     }

@@ -47,17 +47,8 @@ impl<'f> RoleObjects<'f> {
         match value {
             Value::Array(elements) => elements.iter_mut().for_each(|element| self.join_element(element)),
             Value::Object(record) => record.values_mut().for_each(|value| self.join(value)),
-            // A comma text may name roles too (D4). It becomes a list only if one of its items has constraints.
-            Value::String(text) if text.split(',').any(|name| self.constrained(name)) => {
-                *value = text.split(',').map(Value::from).collect();
-                self.join(value);
-            }
             _ => {}
         }
-    }
-
-    fn constrained(&self, name: &str) -> bool {
-        self.constraints.get(name).is_some_and(|constraints| !constraints.is_null())
     }
 
     fn join_element(&self, element: &mut Value) {

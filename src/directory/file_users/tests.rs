@@ -83,19 +83,6 @@ async fn role_objects_put_their_constraints_on_relationships() {
 }
 
 #[tokio::test]
-async fn constraints_hold_for_roles_in_a_comma_text_too() {
-    let past = json!([{"duration": "2020/2021"}]);
-    let roles = json!([{"_id": "temp", "temporalConstraints": past}, {"_id": "ever"}]);
-    for (text, expected) in [
-        ("a,managed/role/temp", json!(["a", {"_ref": "managed/role/temp", "temporalConstraints": past}])),
-        ("a,managed/role/ever", json!("a,managed/role/ever")),
-    ] {
-        let directory = file(&json!({"managed/user": [{"_id": "bob", "authzRoles": text}], "managed/role": roles}));
-        assert_eq!(roles_of(&directory).await, expected, "{text}");
-    }
-}
-
-#[tokio::test]
 async fn a_role_object_that_stands_twice_grants_nothing() {
     let directory = file(&json!({
         "managed/user": [{"_id": "bob", "authzRoles": [{"_ref": "internal/role/x"}]}],
