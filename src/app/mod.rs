@@ -3,8 +3,135 @@
 pub mod assemble;
 pub mod connection;
 pub mod listener;
+pub mod outside;
 pub mod reflection;
+pub mod reload;
 pub mod server;
 pub mod settings;
 pub mod tls;
 pub mod watch;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::audit::AuditWriter;
+use crate::authorizer::Authorizer;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ext_authz::AuthorizationService;
+use crate::telemetry::metrics::Metrics;
+use assemble::{AssemblyProblem, assemble};
+use listener::BindError;
+use outside::RealServers;
+use server::Bound;
+use settings::Settings;
+
+/// A configuration brought to life, but for its listeners.
+#[derive(Debug)]
+pub struct App {
+    listen: Settings,
+    authorizer: Arc<ArcSwap<Authorizer>>,
+    audit: AuditWriter,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl App {
+    /// Builds everything that `config` names. Asks nobody yet: whether the authorization server is there does not matter.
+    ///
+    /// # Errors
+    /// [`StartError`], with every problem of every filter.
+    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new());
+        let authorizer = build(config, &clock, &metrics)?;
+        let audit = AuditWriter::start(config.audit).map_err(StartError::Audit)?;
+        let authorizer = Arc::new(ArcSwap::from_pointee(authorizer));
+        Ok(Self { listen: config.listen.clone(), authorizer, audit, clock, metrics })
+    }
+
+    /// Builds everything and throws it away, to find every problem.
+    ///
+    /// # Errors
+    /// Every problem of every filter.
+    pub fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), AssemblyProblems> {
+        build(config, &clock, &Arc::new(Metrics::new())).map(drop)
+    }
+
+    /// Builds everything and opens the listeners.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn bind(config: Config, clock: Arc<dyn Clock>) -> Result<Bound, StartError> {
+        Ok(Self::new(&config, clock)?.open().await?)
+    }
+
+    /// Opens the listeners.
+    ///
+    /// # Errors
+    /// [`BindError`], for the first address at which nothing can listen.
+    pub async fn open(&self) -> Result<Bound, BindError> {
+        let service = AuthorizationService::new(
+            Arc::clone(&self.authorizer),
+            Arc::clone(&self.clock),
+            self.audit.clone(),
+            Arc::<Metrics>::clone(&self.metrics),
+        );
+        Bound::bind(&self.listen, service.into_server(), Arc::clone(&self.metrics)).await
+    }
+
+    /// Decides by `config` from now on; checks under way end as they began. Listeners and audit stay as they are.
+    ///
+    /// # Errors
+    /// Every problem of every filter; then nothing has changed.
+    pub fn replace(&self, config: &Config) -> Result<(), AssemblyProblems> {
+        self.authorizer.store(Arc::new(build(config, &self.clock, &self.metrics)?));
+        Ok(())
+    }
+
+    /// What is counted and timed.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+/// Everything that `config` names; its caches are in the metrics only if all of it works.
+fn build(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Authorizer, AssemblyProblems> {
+    let servers = RealServers::new(Arc::clone(clock), Arc::clone(metrics));
+    let authorizer = assemble(config, &servers).map_err(AssemblyProblems)?;
+    servers.show_caches();
+    Ok(authorizer)
+}
+
+/// Everything that keeps a configuration from deciding. INVARIANT: not empty.
+#[derive(Debug)]
+pub struct AssemblyProblems(pub Vec<AssemblyProblem>);
+
+impl fmt::Display for AssemblyProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let separator = if index > 0 { "\n" } else { "" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for AssemblyProblems {}
+
+/// Why a configuration that could be read cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot decide.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyProblems),
+    /// Nothing can listen where it says.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is no thread for the audit.
+    #[error("cannot start the audit: {0}")]
+    Audit(io::Error),
+}

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// `listen`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where Envoy's questions come in. INVARIANT: at least one.
     pub ext_authz: Vec<Listen>,
@@ -14,7 +14,7 @@ pub struct Settings {
 }
 
 /// One listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// TCP or Unix socket.
     pub address: Address,
@@ -41,7 +41,7 @@ impl fmt::Display for Address {
 }
 
 /// Files of a TLS listener; read again when they change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
     /// PEM certificate chain, leaf first.
     pub certificate: PathBuf,

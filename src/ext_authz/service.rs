@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
 use tonic::metadata::MetadataMap;
@@ -61,6 +61,12 @@ impl AuthorizationService {
     ) -> Self {
         let without_filter = Arc::new(Responder::without_filter());
         Self { authorizer, clock, audit, metrics, without_filter, ids: Arc::default() }
+    }
+
+    /// The service as tonic serves it.
+    #[must_use]
+    pub fn into_server(self) -> AuthorizationServer<Self> {
+        AuthorizationServer::new(self)
     }
 
     /// Decides one question. Never fails: what goes wrong is a denial or an outage, for Envoy lets
