@@ -26,6 +26,7 @@ pub mod audit;
 pub mod authorizer;
 pub mod build_info;
 pub mod check;
+pub mod cli;
 pub mod client_auth;
 pub mod clock;
 pub mod config;

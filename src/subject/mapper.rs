@@ -143,8 +143,9 @@ impl CompiledMapping {
         for (claim, property) in &mapping.properties {
             let place = format!("{place}/propertyMapping/{claim}");
             let Some(claim) = path(claim, &place, problems) else { continue };
-            let Some(property) = path(property, &place, problems) else { continue };
-            properties.push(MappedProperty { claim, property: property.as_str().into() });
+            if path(property, &place, problems).is_some() {
+                properties.push(MappedProperty { claim, property: property.as_str().into() });
+            }
         }
         if mapping.properties.is_empty() {
             problem(problems, &format!("{place}/propertyMapping"), "no property to find the user by".to_owned());

@@ -164,7 +164,7 @@ fn a_template_is_rendered_and_must_give_a_safe_path() {
 #[test]
 fn every_mapped_claim_is_a_condition_and_must_be_there() {
     let collection = || Collection::Fixed("managed/user".to_owned());
-    let two = mapper(vec![of(None, collection(), &[("ext/mail", "/mail"), ("/sub", "userName")])]);
+    let two = mapper(vec![of(None, collection(), &[("ext/mail", "mail"), ("sub", "userName")])]);
     let claims = json!({"sub": "(usr!bob)", "ext": {"mail": "b@x"}});
     assert_eq!(told(&two, claims), "managed/user mail=b@x userName=bob as bob");
     assert_eq!(told(&two, json!({"sub": "bob"})), "ClaimAbsent(\"ext/mail\")");

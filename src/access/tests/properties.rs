@@ -120,39 +120,4 @@ proptest! {
             Err(_) => prop_assert!(steps.last().is_none_or(|step| step.lacked.is_some())),
         }
     }
-
-    #[test]
-    fn no_request_ends_the_process(
-        crest_style in any::<bool>(),
-        honour in any::<bool>(),
-        method in prop_oneof![prop::sample::select(&["GET", "PUT", "POST", "PATCH", "DELETE"][..]), Just("é"), Just("")],
-        target in "/(openidm|open)?/?[a-z*]{0,3}/?[ -~é]{0,12}(\\?[_a-zA-Z%&=]{0,20})?",
-        header in prop::sample::select(&[
-            "if-match", "if-none-match", "content-type", "x-http-method-override", "accept-api-version", "x-region",
-        ][..]),
-        value in "\\PC{0,12}|GET|DELETE|\\*|protocol=1.0",
-        body in prop::option::of(prop_oneof!["\\PC{0,20}", Just("[{\"field\":\"a\"}]".to_owned())]),
-        who in prop::sample::select(&[None, Some("x")][..]),
-    ) {
-        let style = if crest_style { Style::Crest } else { Style::Http };
-        let pattern = if crest_style { "*" } else { "/{a}/*" };
-        let conditions = if crest_style { Some("restrictPatchToFields(['a']) || !request.content") } else { None };
-        let when = "request.headers[?'x-region'].orValue('') != 'x' && request.host != ''";
-        let rules = vec![with(rule(pattern, "*", "*"), Some(when), conditions, &["x"]), rule("*", "boss", "*")];
-        let settings = Settings {
-            style,
-            context_path: if crest_style { "/openidm" } else { "/" }.to_owned(),
-            honour_method_override: honour,
-            rules,
-        };
-        let compiled = AccessRules::compile(settings).unwrap();
-        let headers = [(header, value.as_str()), ("x-requested-with", "x")];
-        let request = RequestView { body: body.as_deref().map(str::as_bytes), ..view(method, &target, &headers) };
-        if let Ok(path) = RequestPath::parse(&target, PathPolicy::default()) {
-            let who = principal(&[], who);
-            let permit = compiled.admit(&request, &path, &who);
-            let steps = compiled.explain(&request, &path, &who);
-            prop_assert!(permit.is_err() || steps.last().is_some_and(|step| step.lacked.is_none()));
-        }
-    }
 }

@@ -39,7 +39,7 @@ use analysis::Needs;
 const LONGEST: usize = 4096;
 
 /// The stack of the thread that parses, in bytes: enough for the deepest text of [`LONGEST`] bytes.
-const PARSER_STACK: usize = 64 << 20;
+const PARSER_STACK: usize = 256 << 20;
 
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 

@@ -1,0 +1,162 @@
+//! How does the server run as a process? Configuration, logs, signals, exit code.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Outcome, complain, runtime};
+use crate::app::reload::Reloader;
+use crate::app::server::{Bound, Drain, Drained};
+use crate::app::{App, StartError};
+use crate::build_info;
+use crate::clock::SystemClock;
+use crate::config::{self, Loaded, ProcessEnvironment};
+use crate::telemetry::logging::{self, Format};
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The configuration file, YAML or JSON; read again whenever it changes
+    #[arg(long, short, value_name = "FILE", env = "KEYWARD_CONFIG")]
+    config: PathBuf,
+    /// error, warn, info, debug, trace, or directives such as `info,keyward::app=debug`
+    #[arg(long, value_name = "LEVEL", env = "KEYWARD_LOG", default_value = "info")]
+    log_level: String,
+    /// How log lines look; text on a terminal and JSON elsewhere, unless said
+    #[arg(long, value_name = "FORMAT", env = "KEYWARD_LOG_FORMAT")]
+    log_format: Option<Format>,
+    /// Seconds to go on accepting after the health has become `NOT_SERVING`
+    #[arg(long, value_name = "SECONDS", env = "KEYWARD_DRAIN_GRACE", default_value_t = 1)]
+    drain_grace: u32,
+    /// Seconds that checks in flight then may take
+    #[arg(long, value_name = "SECONDS", env = "KEYWARD_DRAIN_DEADLINE", default_value_t = 10)]
+    drain_deadline: u32,
+}
+
+/// Serves until SIGTERM or SIGINT; a second one does not wait for anybody.
+pub(super) fn run(args: &ServeArgs) -> Outcome {
+    let format =
+        args.log_format.unwrap_or_else(|| if io::stderr().is_terminal() { Format::Text } else { Format::Json });
+    if let Err(error) = logging::init(&args.log_level, format) {
+        complain(error);
+        return Outcome::WrongInput;
+    }
+    let loaded = match config::load(&args.config, &ProcessEnvironment) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            for problem in problems.as_slice() {
+                tracing::error!(place = %problem.place, "{}", problem.message);
+            }
+            return Outcome::WrongInput;
+        }
+    };
+    for warning in &loaded.warnings {
+        tracing::warn!(place = %warning.place, "{}", warning.message);
+    }
+    let drain = Drain {
+        grace: Duration::from_secs(args.drain_grace.into()),
+        deadline: Duration::from_secs(args.drain_deadline.into()),
+    };
+    match runtime() {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(serve(args, &loaded, drain));
+            // What is still open has had its time.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(outcome) => outcome,
+    }
+}
+
+async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return Outcome::No;
+        }
+    };
+    let app = match App::new(&loaded.config, Arc::new(SystemClock)) {
+        Ok(app) => app,
+        Err(error) => return refuse(&error),
+    };
+    let bound = match app.open().await {
+        Ok(bound) => bound.with_drain(drain),
+        Err(error) => return refuse(&error.into()),
+    };
+    announce(&bound, loaded);
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let running = bound.run(async {
+        let _stop_was_said_or_dropped = stopped.await;
+    });
+    let living = async {
+        tokio::select! {
+            name = signals.next() => tracing::info!(signal = name, "asked to end"),
+            () = Reloader::new(&app, &args.config, &ProcessEnvironment, loaded).keep_fresh() => {}
+        }
+        let _server_is_gone = stop.send(());
+        let name = signals.next().await;
+        tracing::warn!(signal = name, "asked again: ending at once");
+    };
+    tokio::select! {
+        biased;
+        drained = running => {
+            match drained {
+                Drained::Completely => tracing::info!("ended: everybody is answered"),
+                Drained::Cut => tracing::warn!("ended: the deadline has passed with connections still open"),
+            }
+            Outcome::Done
+        }
+        () = living => Outcome::No,
+    }
+}
+
+fn refuse(error: &StartError) -> Outcome {
+    match error {
+        StartError::Assembly(problems) => {
+            for problem in &problems.0 {
+                tracing::error!("{problem}");
+            }
+            Outcome::WrongInput
+        }
+        StartError::Bind(_) | StartError::Audit(_) => {
+            tracing::error!("{error}");
+            Outcome::No
+        }
+    }
+}
+
+fn announce(bound: &Bound, loaded: &Loaded) {
+    let addresses: Vec<_> = bound.ext_authz_addresses().iter().map(ToString::to_string).collect();
+    tracing::info!(
+        version = build_info::VERSION,
+        commit = build_info::COMMIT,
+        ext_authz = addresses.join(", "),
+        admin = bound.admin_address().map(tracing::field::display),
+        filters = loaded.config.filters.len(),
+        "listening"
+    );
+}
+
+/// The signals that end a process politely.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
