@@ -12,7 +12,7 @@ use crate::support::check::{Seen, Sent, check};
 use crate::support::echo::EchoUpstream;
 use crate::support::envoy::{Authz, EnvoyProcess, Listener};
 use crate::support::program::{TestServer, load_failure};
-use crate::support::provider::{Answer, ScriptedProvider};
+use crate::support::provider::{Answer, Call, ScriptedProvider};
 use crate::support::{blocking, clone_path, raw_http, unused_address, yaml};
 
 /// The rows of the conformance table.
@@ -198,6 +198,12 @@ impl<'a> Rig<'a> {
         {
             wrong.push(format!("the provider was sent {:?}", calls.last().map(|call| &call.authorization)));
         }
+        let as_rfc_7662_says = |call: &Call| {
+            call.accept.as_deref() == Some("application/json") && call.form.iter().any(|(name, _)| name == "token")
+        };
+        if !calls.iter().all(as_rfc_7662_says) {
+            wrong.push(format!("the provider was asked oddly: {calls:?}"));
+        }
         if format!("{:?}{}", seen.client, seen.body).contains(&self.provider.address.to_string()) {
             wrong.push("the client learns an internal address (T-47)".to_owned());
         }
@@ -226,14 +232,17 @@ fn as_allowed(wrong: &mut Vec<String>, seen: &Seen, who: &Allow, expect: &Expect
             wrong.push(format!("`{name}` is {:?}, not {value:?}", values(name)));
         }
     };
-    if let Allow::User(user) = who {
-        let (id, component) = user.split_once('@').unwrap();
-        // Without a header of its own in this configuration the id is seen by its shorter name.
-        if seen.upstream.iter().any(|(name, _)| name == "x-user-id") {
-            must("x-user-id", id);
-        } else {
-            must("x-auth-id", id);
-            must("x-auth-component", component);
+    match who {
+        Allow::Somebody(somebody) => assert!(somebody, "`allow: false` says nothing; write `deny`"),
+        Allow::User(user) => {
+            let (id, component) = user.split_once('@').unwrap();
+            // The configuration in the `http` style has a header for the id alone.
+            if seen.upstream.iter().any(|(name, _)| name == "x-user-id") {
+                must("x-user-id", id);
+            } else {
+                must("x-auth-id", id);
+                must("x-auth-component", component);
+            }
         }
     }
     if let Some(id) = &expect.authentication_id {
@@ -274,7 +283,7 @@ fn as_refused(wrong: &mut Vec<String>, seen: &Seen, statuses: &[u16], expect: &E
         wrong.push(format!("the content type is {:?}", header("content-type")));
     }
     let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
-    if body["code"] != Value::from(seen.status) || !body["reason"].is_string() || !body["message"].is_string() {
+    if body["code"] != seen.status || !body["reason"].is_string() || !body["message"].is_string() {
         wrong.push("the body is not IDM's error (F1)".to_owned());
     }
     if expect.message.as_ref().is_some_and(|message| body["message"] != message.as_str()) {

@@ -3,8 +3,14 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
+//! | `docs` | what README, `examples/` and `deploy/` show is loaded, by Keyward and by Envoy |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
+//! | `herd` | many checks at once, callers that hang up |
 //! | `introspection` | what a real authorization server's word becomes |
+//! | `malformed` | questions that no Envoy should send |
+//! | `no_secrets` | tokens and secrets in nothing that Keyward says |
+//! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
+//! | `person` | a person with grpcurl |
 //! | `server` | listeners, health, reflection, the way the server ends |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
@@ -19,8 +25,14 @@
 )]
 
 mod cases;
+mod docs;
 mod envoy;
+mod herd;
 mod introspection;
+mod malformed;
+mod no_secrets;
+mod oidc_provider;
+mod person;
 mod server;
 mod support;
 mod tls;

@@ -79,6 +79,7 @@ pub struct RequestParts {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Allow {
+    /// `true`: whoever it is.
     Somebody(bool),
     User(String),
 }
@@ -245,4 +246,12 @@ fn replace(value: &mut Value, with: &dyn Fn(&str) -> Option<Value>) {
         Value::Object(members) => members.values_mut().for_each(|member| replace(member, with)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A configuration of `fixtures.yaml`, its introspection endpoint being `provider`, with a patch over it.
+pub fn fixture(name: &str, provider: &str, with: &Value) -> Value {
+    let text = fs::read_to_string(clone_path("tests/cases/fixtures.yaml")).unwrap();
+    let case = json!({ "name": name, "config": name, "with": with });
+    let case: Case = serde_json::from_value(case).unwrap();
+    case.config(&yaml::parse("fixtures.yaml", &text), provider)
 }

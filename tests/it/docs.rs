@@ -1,0 +1,94 @@
+//! Is what the documents show true? Every configuration in README, `examples/` and `deploy/` loads; Envoy's part is taken by Envoy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use keyward::config::{self, Environment};
+use serde_json::{Value, json};
+
+use crate::support::{clone_path, part, yaml};
+
+/// Every variable is set: documents name some of them.
+struct AnyVariable;
+
+impl Environment for AnyVariable {
+    fn var(&self, _name: &str) -> Option<String> {
+        Some("value".to_owned())
+    }
+}
+
+/// The fenced blocks of one language in a Markdown file.
+fn blocks(file: &Path, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_configuration_in_the_readme_loads() {
+    let blocks = blocks(&clone_path("README.md"), "yaml");
+    let configurations: Vec<_> = blocks.iter().filter(|block| block.contains("rsFilter:")).collect();
+    assert!(!configurations.is_empty(), "README shows no configuration");
+    for text in configurations {
+        if let Err(problems) = config::parse(text, "README.md.yaml", &clone_path(""), &AnyVariable) {
+            panic!("{problems}\n\n{text}");
+        }
+    }
+}
+
+#[test]
+fn every_configuration_among_the_examples_loads() {
+    let folders = ["examples", "deploy"].map(|folder| files_below(&clone_path(folder)));
+    for path in folders.concat() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let is_ours = ["yaml", "yml", "json"].iter().any(|end| path.extension().is_some_and(|found| found == *end));
+        if is_ours && name.starts_with("keyward") {
+            let loaded = config::load(&path, &AnyVariable);
+            assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn the_envoy_filter_in_the_readme_is_one_that_envoy_takes() {
+    let blocks = blocks(&clone_path("README.md"), "yaml");
+    let filters = blocks.iter().filter(|block| block.starts_with("http_filters:")).collect::<Vec<_>>();
+    assert!(!filters.is_empty(), "README shows no Envoy filter");
+    for text in filters {
+        let mut filters = yaml::parse("README.md", text)["http_filters"].clone();
+        filters.as_array_mut().unwrap().push(json!({ "name": "envoy.filters.http.router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } }));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("envoy.json");
+        fs::write(&path, bootstrap(&filters).to_string()).unwrap();
+        let output = Command::new(part("envoy/bin/envoy"))
+            .args(["--mode", "validate", "--log-level", "error", "-c"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn bootstrap(filters: &Value) -> Value {
+    let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } });
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "readme", "http_filters": filters,
+        "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [
+            { "match": { "prefix": "/" }, "direct_response": { "status": 200 } }] }] },
+    });
+    let chain =
+        json!([{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }]);
+    json!({ "static_resources": {
+        "listeners": [{ "name": "front", "address": address, "filter_chains": chain }],
+        "clusters": [{ "name": "keyward", "type": "STATIC", "load_assignment": { "cluster_name": "keyward" } }],
+    } })
+}
