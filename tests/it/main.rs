@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `docs` | what README, `examples/` and `deploy/` show is loaded, by Keyward and by Envoy |
+//! | `cli` | the program's verbs, its exit codes, its life as a process |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
 //! | `herd` | many checks at once, callers that hang up |
 //! | `introspection` | what a real authorization server's word becomes |
@@ -25,6 +26,7 @@
 )]
 
 mod cases;
+mod cli;
 mod docs;
 mod envoy;
 mod herd;

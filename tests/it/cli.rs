@@ -1,0 +1,130 @@
+//! Does the program do what its command line says, and end with the right code?
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
+
+use crate::support::server::PATIENCE;
+
+const CONFIGURATION: &str = r#"
+listen: { extAuthz: "unix:SOCKET" }
+rsFilter:
+  clientId: mesh-rs
+  clientSecret: { env: KEYWARD_TEST_SECRET }
+  tokenIntrospectUrl: http://127.0.0.1:9/introspect
+directory: { token: {} }
+access: { style: http, rules: [ { pattern: /orders/*, roles: clerk, methods: "*" } ] }
+identityHeaders: { x-auth-id: authorization.id }
+"#;
+
+fn keyward(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    command.args(arguments).env("KEYWARD_TEST_SECRET", "s3cret").env_remove("KEYWARD_CONFIG");
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = keyward(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn write(directory: &Path, text: &str) -> String {
+    let path = directory.join("keyward.yaml");
+    let socket = directory.join("keyward.sock");
+    std::fs::write(&path, text.replace("SOCKET", socket.to_str().unwrap())).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Ends with the test, whatever becomes of it.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _already_ended = self.0.kill();
+        let _already_waited_for = self.0.wait();
+    }
+}
+
+fn serve(configuration: &str, log: &Path) -> Serving {
+    let arguments = ["serve", "--config", configuration, "--log-format", "json", "--drain-grace", "0"];
+    let log = std::fs::File::create(log).unwrap();
+    Serving(keyward(&arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+}
+
+fn until(log: &Path, text: &str) {
+    let started = Instant::now();
+    loop {
+        let logged = std::fs::read_to_string(log).unwrap();
+        if logged.contains(text) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "`{text}` is not in {logged}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn version_and_schema_are_results() {
+    let (code, stdout, _) = run(&["version"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with(concat!("keyward ", env!("CARGO_PKG_VERSION"), " (commit ")), "{stdout}");
+
+    let (code, stdout, _) = run(&["schema"]);
+    assert_eq!(code, Some(0));
+    assert!(serde_json::from_str::<serde_json::Value>(&stdout).unwrap().is_object());
+}
+
+#[test]
+fn a_valid_configuration_is_0_and_a_wrong_one_is_2_with_its_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, stdout, _) = run(&["validate", "--config", &write(directory.path(), CONFIGURATION)]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.ends_with("is valid\n") && !stdout.contains("s3cret"), "{stdout}");
+
+    let wrong = CONFIGURATION.replace("clientId", "clientID").replace("style: http", "style: ftp");
+    let (code, stdout, _) = run(&["validate", "--config", &write(directory.path(), &wrong)]);
+    assert_eq!(code, Some(2), "{stdout}");
+    assert!(stdout.contains("keyward.yaml:4:") && stdout.contains("keyward.yaml:8:"), "{stdout}");
+}
+
+#[test]
+fn a_command_line_that_cannot_be_understood_is_2() {
+    for arguments in [&[][..], &["serve"], &["fly"], &["health", "--address", "http://a b"]] {
+        assert_eq!(run(arguments).0, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_not_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = write(directory.path(), "listen: 5\n");
+    let (code, _, stderr) = run(&["serve", "--config", &configuration]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("keyward.yaml:1:"), "{stderr}");
+}
+
+#[test]
+fn a_server_tells_its_health_follows_its_configuration_and_ends_when_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (socket, log) = (directory.path().join("keyward.sock"), directory.path().join("log"));
+    let address = format!("unix:{}", socket.display());
+    assert_eq!(run(&["health", "--address", &address]).0, Some(1), "before there is a server");
+
+    let configuration = write(directory.path(), CONFIGURATION);
+    let mut serving = serve(&configuration, &log);
+    until(&log, "\"listening\"");
+    let (code, stdout, stderr) = run(&["health", "--address", &address]);
+    assert_eq!((code, stdout.as_str()), (Some(0), "SERVING\n"), "{stderr}");
+    assert_eq!(run(&["health", "--address", &address, "--service", "another"]).0, Some(1));
+
+    write(directory.path(), "listen: 5\n");
+    until(&log, "the former one stays");
+    write(directory.path(), &CONFIGURATION.replace("clerk", "manager"));
+    until(&log, "the configuration was read again");
+
+    let told = Command::new("kill").args(["-TERM", &serving.0.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(serving.0.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists());
+    assert!(!std::fs::read_to_string(&log).unwrap().contains("s3cret"));
+}
