@@ -3,6 +3,7 @@
 use super::{Context, Here};
 use crate::access::settings::{RuleProblem, RuleSettings, Style};
 use crate::access::{AccessRules, Settings};
+use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::tree::Node;
 
@@ -28,7 +29,7 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     if written.is_empty() {
         cx.warning(&place, "there is no rule, so that nothing is granted");
     }
-    let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place.item(index), index)).collect();
+    let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place, index)).collect();
     let settings = Settings {
         style,
         context_path: context_path?,
@@ -37,45 +38,39 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     };
     if let Err(problems) = AccessRules::compile(settings.clone()) {
         for problem in problems {
-            rule_problem(cx, &place.item(problem.index), problem);
+            let problem = rule_problem(&place, problem);
+            cx.problems.push(problem);
         }
+    }
+    for (index, rule) in settings.rules.iter().enumerate() {
+        cx.warnings.extend(rule.remarks(index, style).into_iter().map(|remark| rule_problem(&place, remark)));
     }
     Some(settings)
 }
 
-fn rule(cx: &mut Context<'_>, here: &Here<'_>, index: usize) -> Option<RuleSettings> {
-    for key in ["roles", "methods", "actions", "excludePatterns", "scopes"] {
-        warn_of_spaces(cx, &here.child(key));
-    }
+fn rule(cx: &mut Context<'_>, rules: &Here<'_>, index: usize) -> Option<RuleSettings> {
+    let here = rules.item(index);
     let value = here.node.map(Node::to_json).unwrap_or_default();
     match RuleSettings::from_json(index, &value) {
         Ok(rule) => Some(rule),
         Err(problems) => {
-            for problem in problems {
-                rule_problem(cx, here, problem);
-            }
+            cx.problems.extend(problems.into_iter().map(|problem| rule_problem(rules, problem)));
             None
         }
     }
 }
 
-fn rule_problem(cx: &mut Context<'_>, here: &Here<'_>, problem: RuleProblem) {
-    let place = if problem.key.is_empty() { here.clone() } else { here.child(problem.key) };
+/// A rule's problem or remark with its place.
+fn rule_problem(rules: &Here<'_>, problem: RuleProblem) -> Problem {
+    let rule = rules.item(problem.index);
+    let place = if problem.key.is_empty() { rule } else { rule.child(problem.key) };
     // SECURITY: the message may hold the value.
     let message = if place.is_substituted() {
         "an expression stands for what does not fit here".to_owned()
     } else {
         problem.message
     };
-    cx.problem(&place, message);
-}
-
-/// J4: comma texts are not trimmed, so that an item after `, ` matches nothing.
-fn warn_of_spaces(cx: &mut Context<'_>, here: &Here<'_>) {
-    let Some(text) = here.node.and_then(Node::text) else { return };
-    if text.contains(',') && text.split(',').any(|item| item.trim() != item) {
-        cx.warning(here, "an item begins or ends with a space, which is part of it: nothing is trimmed; take it away or write a list");
-    }
+    Problem::new(&place.place, message)
 }
 
 fn context_path(cx: &mut Context<'_>, here: &Here<'_>, written: Option<String>, style: Style) -> Option<String> {

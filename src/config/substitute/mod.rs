@@ -131,16 +131,35 @@ impl Resolver<'_> {
             None => self.properties.get(&name).map(|node| node.kind.clone()),
         };
         match (found, default) {
-            (Some(Kind::Text(text)), _) => {
+            (Some(kind), _) => {
                 self.names.push(name);
-                let value = self.expand_kind(&text);
+                let value = self.expand_within(kind);
                 self.names.pop();
                 value
             }
-            (Some(other), _) => Ok(other),
             (None, Some(default)) => self.expand_kind(default),
             (None, None) => Err(self.unset(inner, written)),
         }
+    }
+
+    /// A27: a resolved value may itself hold expressions.
+    fn expand_within(&mut self, kind: Kind) -> Result<Kind, String> {
+        Ok(match kind {
+            Kind::Text(text) => self.expand_kind(&text)?,
+            Kind::List(mut items) => {
+                for item in &mut items {
+                    item.kind = self.expand_within(std::mem::replace(&mut item.kind, Kind::Null))?;
+                }
+                Kind::List(items)
+            }
+            Kind::Map(mut entries) => {
+                for entry in &mut entries {
+                    entry.node.kind = self.expand_within(std::mem::replace(&mut entry.node.kind, Kind::Null))?;
+                }
+                Kind::Map(entries)
+            }
+            other => other,
+        })
     }
 
     fn expand_kind(&mut self, text: &str) -> Result<Kind, String> {

@@ -239,3 +239,15 @@ fn users_are_read_from_their_file_by_collection() {
     assert_eq!(users.collections["internal/role"].len(), 1);
     assert_eq!(loaded.sources, [folder.path().join("users.yaml")]);
 }
+
+#[test]
+fn the_readme_s_configuration_loads() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let configurations: Vec<_> = blocks.filter(|block| block.contains("rsFilter:")).collect();
+    assert!(!configurations.is_empty());
+    for text in configurations {
+        let loaded = super::read_with(text, &[("MESH_RS_SECRET", "x")]).unwrap_or_else(|p| panic!("{p}"));
+        assert_eq!(loaded.warnings, []);
+    }
+}

@@ -4,6 +4,7 @@ mod bad_files;
 mod idm_files;
 mod meaning;
 mod secrets;
+mod substitution;
 
 use std::collections::BTreeMap;
 use std::path::Path;
