@@ -165,6 +165,7 @@ impl Denial {
             Self::TokenRefused(TokenRefusal::Type) => "token_type",
             Self::TokenRefused(TokenRefusal::Issuer) => "token_issuer",
             Self::TokenRefused(TokenRefusal::Audience) => "token_audience",
+            Self::TokenRefused(TokenRefusal::Binding) => "token_binding",
             Self::TokenRefused(TokenRefusal::Scopes) | Self::ScopeMissing(_) => "scope_missing",
             Self::SubjectUnmapped(_) => "subject_unmapped",
             Self::UserUnknown(_) => "user_unknown",
@@ -196,7 +197,8 @@ impl Denial {
                 | TokenRefusal::NotYetValid
                 | TokenRefusal::Type
                 | TokenRefusal::Issuer
-                | TokenRefusal::Audience,
+                | TokenRefusal::Audience
+                | TokenRefusal::Binding,
             )
             | Self::SubjectUnmapped(_)
             | Self::UserUnknown(_)
@@ -230,7 +232,8 @@ impl Denial {
                 | TokenRefusal::NotYetValid
                 | TokenRefusal::Type
                 | TokenRefusal::Issuer
-                | TokenRefusal::Audience,
+                | TokenRefusal::Audience
+                | TokenRefusal::Binding,
             )
             | Self::SubjectUnmapped(_)
             | Self::UserUnknown(_)

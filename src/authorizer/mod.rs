@@ -13,7 +13,7 @@ use crate::credential::{self, Credential, CredentialPlace};
 use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Stop};
 use crate::directory::{Found, UserDirectory};
-use crate::introspection::{AnswerSource, Introspector, TokenPolicy, TokenRefusal};
+use crate::introspection::{AnswerSource, Introspector, TokenPolicy, TokenRefusal, token_binding};
 use crate::principal::{Origin, Principal, User};
 use crate::request::{PathPolicy, RequestPath, RequestView};
 use crate::response::Responder;
@@ -86,7 +86,7 @@ impl Filter {
         let way = async {
             let path = RequestPath::parse(request.target, self.path)?;
             let principal = match self.credential.extract(request, &path)? {
-                Some(credential) => self.authenticate(&credential, clock, deadline, record).await?,
+                Some(credential) => self.authenticate(request, &credential, clock, deadline, record).await?,
                 None => self.anonymous.clone().ok_or(Denial::CredentialMissing)?,
             };
             record.principal = Some(Arc::clone(&principal));
@@ -100,6 +100,7 @@ impl Filter {
 
     async fn authenticate(
         &self,
+        request: &RequestView<'_>,
         credential: &Credential,
         clock: &dyn Clock,
         deadline: Deadline,
@@ -110,7 +111,7 @@ impl Filter {
         record.answer_source = Some(answer.source);
         let TokenState::Active(token) = answer.state else { return Err(Denial::TokenInactive.into()) };
         record.token = Some(Arc::clone(&token));
-        self.check_token(&token, clock)?;
+        self.check_token(&token, request, clock)?;
         match self.subjects.map(&token)? {
             MappedSubject::Static(user) => Ok(static_principal(&user, Origin::Static(token))?),
             MappedSubject::Directory { query, authentication_id, mapping } => {
@@ -134,15 +135,17 @@ impl Filter {
         }
     }
 
-    fn check_token(&self, token: &ActiveToken, clock: &dyn Clock) -> Result<(), Stop> {
-        self.policy.check(token, clock.now()).map_err(|refusal| {
+    fn check_token(&self, token: &ActiveToken, request: &RequestView<'_>, clock: &dyn Clock) -> Result<(), Stop> {
+        let checked = token_binding::check(token, request.source_certificate);
+        checked.and_then(|()| self.policy.check(token, clock.now())).map_err(|refusal| {
             Stop::Denied(match refusal {
                 TokenRefusal::Scopes => Denial::ScopeMissing(self.policy.scopes.clone()),
                 refusal @ (TokenRefusal::Expired
                 | TokenRefusal::NotYetValid
                 | TokenRefusal::Type
                 | TokenRefusal::Issuer
-                | TokenRefusal::Audience) => Denial::TokenRefused(refusal),
+                | TokenRefusal::Audience
+                | TokenRefusal::Binding) => Denial::TokenRefused(refusal),
             })
         })
     }

@@ -116,6 +116,7 @@ mod tests {
                 body: None,
                 source_address: None,
                 source_principal: None,
+                source_certificate: None,
                 context_extensions: None,
             };
             unverified_issuer(&view)

@@ -18,6 +18,7 @@ fn extract(
         body: None,
         source_address: None,
         source_principal: None,
+        source_certificate: None,
         context_extensions: None,
     };
     let path = RequestPath::parse(target, PathPolicy::default()).unwrap();

@@ -21,6 +21,7 @@ pub fn view(check: &CheckRequest) -> Option<RequestView<'_>> {
         body: body(http),
         source_address: source.and_then(address),
         source_principal: source.map(|peer| peer.principal.as_str()).filter(|principal| !principal.is_empty()),
+        source_certificate: source.map(|peer| peer.certificate.as_str()).filter(|pem| !pem.is_empty()),
         context_extensions: Some(&attributes.context_extensions),
     })
 }

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod settings;
 #[cfg(test)]
 mod testing;
+pub mod token_binding;
 
 pub use cache::{CacheCounts, CacheOptions, Cached, NoObserver, Observer};
 pub use endpoint::{Endpoint, EndpointError};

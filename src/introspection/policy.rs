@@ -37,6 +37,9 @@ pub enum TokenRefusal {
     /// `aud` names others only.
     #[error("the token is for another audience")]
     Audience,
+    /// It is bound to a key (`cnf`) that this client does not show (T-35).
+    #[error("the token is bound to a key that the client does not show")]
+    Binding,
     /// Required scopes are missing: 403 `insufficient_scope`.
     #[error("the token lacks a required scope")]
     Scopes,

@@ -27,6 +27,8 @@ pub struct RequestView<'a> {
     pub source_address: Option<&'a str>,
     /// The peer's authenticated name, e.g. a SPIFFE id.
     pub source_principal: Option<&'a str>,
+    /// The peer's certificate, URL-encoded PEM, where the proxy was told to send it (`include_peer_certificate`).
+    pub source_certificate: Option<&'a str>,
     /// What the route says about itself (`context_extensions`).
     pub context_extensions: Option<&'a HashMap<String, String>>,
 }

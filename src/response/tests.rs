@@ -30,6 +30,7 @@ fn view<'a>(target: &'a str, headers: &'a [(String, String)]) -> RequestView<'a>
         body: None,
         source_address: None,
         source_principal: None,
+        source_certificate: None,
         context_extensions: None,
     }
 }

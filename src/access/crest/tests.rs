@@ -19,6 +19,7 @@ fn read_with(method: &str, target: &str, headers: &[(&str, &str)], honour: bool)
         body: None,
         source_address: None,
         source_principal: None,
+        source_certificate: None,
         context_extensions: None,
     };
     let path = RequestPath::parse(target, PathPolicy::default()).unwrap();

@@ -23,6 +23,7 @@ pub(super) fn view<'a>(method: &'a str, target: &'a str, headers: &'a [(&'a str,
         body: None,
         source_address: None,
         source_principal: None,
+        source_certificate: None,
         context_extensions: None,
     }
 }

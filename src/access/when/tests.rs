@@ -64,6 +64,7 @@ impl Case<'_> {
             body: None,
             source_address: None,
             source_principal: None,
+            source_certificate: None,
             context_extensions: None,
         };
         let ask = Ask::new("GET", path.as_str());
