@@ -133,7 +133,13 @@ impl AuthorizationService {
 impl Authorization for AuthorizationService {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let deadline = deadline(request.metadata());
-        Ok(Response::new(self.answer(request.get_ref(), deadline).await))
+        let answer = AssertUnwindSafe(self.answer(request.get_ref(), deadline)).catch_unwind().await;
+        // SECURITY: a panic outside the decision, in view or encoding, must not become a gRPC error:
+        // Envoy lets those pass under `failure_mode_allow` (T-40).
+        Ok(Response::new(answer.unwrap_or_else(|_| {
+            tracing::error!("answering a check ended in a panic; the request is refused");
+            encode(self.without_filter.unavailable())
+        })))
     }
 }
 

@@ -100,6 +100,12 @@ impl Responder {
         Reply::Refuse(self.deny(denial))
     }
 
+    /// The reply where something in Keyward itself broke.
+    #[must_use]
+    pub fn unavailable(&self) -> Reply {
+        self.outage(&Outage::Internal)
+    }
+
     fn pass(&self, permit: &Permit, request: &RequestView<'_>) -> Pass {
         let metadata = json!({
             "decision": "allow",
