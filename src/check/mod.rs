@@ -33,7 +33,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
     /// The configuration to decide by
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", env = "KEYWARD_CONFIG")]
     pub config: PathBuf,
     /// The CheckRequest as JSON, as grpcurl takes it; `-` reads it from standard input
     #[arg(long, value_name = "FILE")]

@@ -1,5 +1,8 @@
 //! What can be asked of the program? Verbs, their flags, and how each answers: stdout for results, stderr for the rest.
 
+mod check;
+#[cfg(feature = "dev")]
+mod dev;
 mod health;
 mod serve;
 mod validate;
@@ -53,6 +56,11 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// Read a configuration and tell every problem and warning
     Validate(ConfigArgs),
+    /// Decide one recorded CheckRequest offline, and say why
+    Check(check::Arguments),
+    /// Try it: an authorization server, an upstream, Envoy if there is one, and Keyward between them
+    #[cfg(feature = "dev")]
+    Dev(dev::Arguments),
     /// Ask a running server for its health
     Health(health::HealthArgs),
     /// Print the JSON schema of the configuration file
@@ -78,6 +86,9 @@ fn run(cli: Cli) -> Outcome {
     match cli.verb {
         Verb::Serve(args) => serve::run(&args),
         Verb::Validate(args) => validate::run(&args.config),
+        Verb::Check(args) => check::run(&args),
+        #[cfg(feature = "dev")]
+        Verb::Dev(args) => dev::run(&args),
         Verb::Health(args) => health::run(&args),
         Verb::Schema => print(format_args!("{:#}", config::schema())),
         Verb::Version => print(format_args!("keyward {} (commit {})", build_info::VERSION, build_info::COMMIT)),

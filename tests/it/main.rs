@@ -3,6 +3,8 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
+//! | `check` | `keyward check` as a person sees it |
+//! | `dev` | `keyward dev`: every command it prints, and how it ends |
 //! | `docs` | what README, `examples/` and `deploy/` show is loaded, by Keyward and by Envoy |
 //! | `cli` | the program's verbs, its exit codes, its life as a process |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
@@ -26,7 +28,9 @@
 )]
 
 mod cases;
+mod check;
 mod cli;
+mod dev;
 mod docs;
 mod envoy;
 mod herd;

@@ -22,6 +22,7 @@ pub(super) fn router(server: AuthorizationServer) -> Router {
         .route("/mint", get(mint).post(mint))
         .route("/mint.txt", get(mint_text).post(mint_text))
         .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route("/", get(index))
         .fallback(unknown)
         .with_state(server)
 }
@@ -106,15 +107,22 @@ async fn metadata(State(server): State<AuthorizationServer>) -> axum::Json<Value
 }
 
 async fn unknown() -> (StatusCode, axum::Json<Value>) {
-    let endpoints = json!({
+    (StatusCode::NOT_FOUND, axum::Json(json!({ "error": "not_found", "endpoints": endpoints() })))
+}
+
+async fn index() -> axum::Json<Value> {
+    axum::Json(json!({ "endpoints": endpoints() }))
+}
+
+fn endpoints() -> Value {
+    json!({
         "GET /mint?sub=alice&scope=orders": "a token as JSON; `roles`, `realm`, `expires_in` and any other claim too",
         "GET /mint.txt?sub=alice": "the bare token",
         "POST /token": "RFC 6749: grant_type=client_credentials",
         "POST /introspect": "RFC 7662: token=…",
         "POST /revoke": "RFC 7009: token=…",
         "GET /.well-known/oauth-authorization-server": "RFC 8414",
-    });
-    (StatusCode::NOT_FOUND, axum::Json(json!({ "error": "not_found", "endpoints": endpoints })))
+    })
 }
 
 struct IssuedToken {

@@ -172,7 +172,9 @@ async fn a_request_without_a_token_or_a_form_is_invalid() {
     let answer = Answer::of(endpoints::router(server.clone()).call(request).await.unwrap()).await;
     assert_eq!(answer.error(), (400, "invalid_request"));
     assert_eq!(get(&server, "/introspect").await.status, 405);
-    assert_eq!(get(&server, "/nowhere").await.error(), (404, "not_found"));
+    let unknown = get(&server, "/nowhere").await;
+    assert_eq!(unknown.error(), (404, "not_found"));
+    assert_eq!(get(&server, "/").await.body["endpoints"], unknown.body["endpoints"]);
 }
 
 #[tokio::test]

@@ -63,20 +63,18 @@ pub enum EnvoyError {
         source: io::Error,
     },
     /// It ended before it served.
-    #[error("envoy ended with {status} before it was ready; the end of `{}`:\n{tail}", log.display())]
+    #[error("envoy ended with {status} before it was ready; the end of its log:\n{tail}")]
     Ended {
         /// How.
         status: ExitStatus,
-        /// Where it logs.
-        log: PathBuf,
         /// What it logged last.
         tail: String,
     },
     /// It does not get ready.
-    #[error("envoy was not ready after {} seconds; it logs to `{}`", START_TIMEOUT.as_secs(), log.display())]
+    #[error("envoy was not ready after {} seconds; the end of its log:\n{tail}", START_TIMEOUT.as_secs())]
     NotReady {
-        /// Where it logs.
-        log: PathBuf,
+        /// What it logged last.
+        tail: String,
     },
 }
 
@@ -125,8 +123,14 @@ impl Envoy {
         let mut envoy = Self { child, log };
         match timeout(START_TIMEOUT, envoy.ready(&admin_file)).await {
             Ok(ready) => ready.map(|()| envoy),
-            Err(_) => Err(EnvoyError::NotReady { log: envoy.log }),
+            Err(_) => Err(EnvoyError::NotReady { tail: envoy.log_tail() }),
         }
+    }
+
+    /// What it logged last.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        tail(&std::fs::read_to_string(&self.log).unwrap_or_default())
     }
 
     /// Waits until Envoy ends, which it does not do by itself.
@@ -148,8 +152,7 @@ impl Envoy {
     async fn ready(&mut self, admin_file: &Path) -> Result<(), EnvoyError> {
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
-                let tail = tail(&std::fs::read_to_string(&self.log).unwrap_or_default());
-                return Err(EnvoyError::Ended { status, log: self.log.clone(), tail });
+                return Err(EnvoyError::Ended { status, tail: self.log_tail() });
             }
             let admin = std::fs::read_to_string(admin_file).ok().and_then(|text| text.trim().parse().ok());
             if let Some(address) = admin
