@@ -40,6 +40,7 @@ pub mod explain;
 pub mod ext_authz;
 pub mod http_client;
 pub mod introspection;
+pub mod listen;
 pub mod principal;
 pub mod record_path;
 pub mod request;

@@ -7,7 +7,6 @@ pub mod outside;
 pub mod reflection;
 pub mod reload;
 pub mod server;
-pub mod settings;
 pub mod tls;
 pub mod watch;
 
@@ -22,12 +21,12 @@ use crate::authorizer::Authorizer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ext_authz::AuthorizationService;
+use crate::listen::Settings;
 use crate::telemetry::metrics::Metrics;
 use assemble::{AssemblyProblem, assemble};
 use listener::BindError;
 use outside::RealServers;
 use server::Bound;
-use settings::Settings;
 
 /// A configuration brought to life, but for its listeners.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::App;
-use super::settings::Settings;
 use super::watch::FileWatch;
 use crate::config::{self, Environment, Loaded, Problem};
+use crate::listen::Settings;
 
 /// A configuration file, what it was made of, and the app that lives by it.
 pub struct Reloader<'a> {

@@ -23,9 +23,9 @@ use tower::Service;
 use super::connection::Connection;
 use super::listener::{BindError, Listener};
 use super::reflection;
-use super::settings::{Address, Settings};
 use crate::admin::Admin;
 use crate::admin::readiness::{Pending, Readiness};
+use crate::listen::{Address, Settings};
 use crate::telemetry::metrics::Metrics;
 
 /// How many checks Envoy may have open on one connection before it must open another.

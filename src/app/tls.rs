@@ -14,8 +14,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::settings::TlsSettings;
 use super::watch::FileWatch;
+use crate::listen::TlsSettings;
 
 /// Why files cannot serve for TLS.
 #[derive(Debug, thiserror::Error)]

@@ -1,3 +1,5 @@
+//! Is a recorded request decided as a live one would be?
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

@@ -22,13 +22,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::request::PathPolicy;
-use crate::{access, account_status, app, audit, credential, directory, introspection, response, subject};
+use crate::{access, account_status, audit, credential, directory, introspection, listen, response, subject};
 
 /// A whole configuration, valid by construction.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `listen`.
-    pub listen: app::settings::Settings,
+    pub listen: listen::Settings,
     /// `audit`.
     pub audit: audit::settings::Settings,
     /// The filters; the single form is one named `default`. INVARIANT: at least one, names unique.

@@ -1,3 +1,5 @@
+//! Does the explanation say what happened, and nothing secret?
+
 use std::sync::Arc;
 
 use serde_json::json;

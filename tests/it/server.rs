@@ -13,7 +13,7 @@ use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use keyward::app::listener::BindError;
 use keyward::app::reflection::EXT_AUTHZ_DESCRIPTORS;
 use keyward::app::server::{Bound, Drain, Drained};
-use keyward::app::settings::{Address, Listen};
+use keyward::listen::{Address, Listen};
 use keyward::telemetry::metrics::Metrics;
 use prost::Message;
 use prost_types::FileDescriptorSet;

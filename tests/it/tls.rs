@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use keyward::app::server::Bound;
-use keyward::app::settings::TlsSettings;
 use keyward::app::tls::{TlsError, TlsFiles};
+use keyward::listen::TlsSettings;
 use keyward::telemetry::metrics::Metrics;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName};

@@ -1,3 +1,5 @@
+//! Does an HTTP request ask for what IDM says it asks for?
+
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 

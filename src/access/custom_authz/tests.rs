@@ -1,3 +1,5 @@
+//! Does a customAuthz expression mean what JavaScript would mean?
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Do the access rules decide as IDM's own code does?
+
 use std::sync::Arc;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Does a CEL condition hold, fail, or refuse to compile as documented?
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::{Context, Here, typed};
-use crate::app::settings::{Address, Listen, Settings, TlsSettings};
 use crate::config::raw::{self, Listener, OneOrMany};
+use crate::listen::{Address, Listen, Settings, TlsSettings};
 
 const DEFAULT_EXT_AUTHZ: &str = "127.0.0.1:9191";
 const DEFAULT_ADMIN: &str = "127.0.0.1:9902";

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{env, filter, read, small};
 use crate::access::settings::Style;
-use crate::app::settings::Address;
 use crate::audit::settings::AuditTarget;
 use crate::client_auth::ClientAuthentication;
 use crate::config::{Loaded, load, parse};
@@ -13,6 +12,7 @@ use crate::credential::settings::OtherSchemes;
 use crate::directory;
 use crate::directory::settings::IdmAuth;
 use crate::introspection::settings::MaxTimeout;
+use crate::listen::Address;
 use crate::request::{EncodedSlashes, PathPolicy};
 use crate::response::settings::{OutageAnswer, OutageStatus};
 use crate::response::source::ContextSource;

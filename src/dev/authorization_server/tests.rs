@@ -1,3 +1,5 @@
+//! Does the embedded authorization server answer as the RFCs say?
+
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};

@@ -1,3 +1,5 @@
+//! Is an Envoy found, configured and stopped?
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

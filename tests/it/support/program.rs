@@ -12,7 +12,6 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorizati
 use jiff::Timestamp;
 use keyward::app::assemble::{Outside, assemble};
 use keyward::app::server::{Bound, Drain};
-use keyward::app::settings::Address;
 use keyward::audit::AuditWriter;
 use keyward::authorizer::Authorizer;
 use keyward::clock::FixedClock;
@@ -21,6 +20,7 @@ use keyward::directory::{self, FileDirectory, TokenClaims, UserDirectory};
 use keyward::ext_authz::AuthorizationService;
 use keyward::ext_authz::service::DecisionMetrics;
 use keyward::introspection::{self, Introspector, NoObserver};
+use keyward::listen::Address;
 use keyward::telemetry::metrics::Metrics;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_server::{Authorizat
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use envoy_types::pb::google::rpc;
 use keyward::app::server::{Bound, Drain, Drained};
-use keyward::app::settings::{Address, Listen, Settings, TlsSettings};
+use keyward::listen::{Address, Listen, Settings, TlsSettings};
 use keyward::telemetry::metrics::Metrics;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
