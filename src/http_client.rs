@@ -34,6 +34,9 @@ pub enum HttpError {
     /// No connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
+    /// No connection in time, or one whose other end has fallen silent.
+    #[error("{0}")]
+    TimedOut(String),
     /// The body is larger than allowed. Bytes.
     #[error("it is larger than {0} bytes")]
     TooLarge(usize),
@@ -71,7 +74,7 @@ impl HttpClient {
     pub fn new(trusted_roots: Option<&[u8]>, plain: bool, max_answer_bytes: usize) -> Result<Self, HttpSetupError> {
         let builder = Client::builder()
             .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")))
-            // SECURITY: a redirect would carry credentials to a place nobody configured.
+            // SECURITY: a redirect would carry a token or a secret to a place nobody configured.
             .redirect(Policy::none())
             .referer(false)
             .no_proxy()
@@ -104,6 +107,7 @@ impl HttpClient {
         let content_type = content_type(response.headers());
         let limit = if status == 200 { self.max_answer_bytes } else { MAX_ERROR_BYTES };
         let body = match read_body(response, limit).await {
+            // The status alone is an outage; its words are a courtesy.
             Err(_) if status != 200 => Vec::new(),
             body => body?,
         };
@@ -156,7 +160,8 @@ fn connection_was_stale(error: &reqwest::Error) -> bool {
 }
 
 fn unreachable(error: reqwest::Error) -> HttpError {
-    HttpError::Unreachable(chain(&error.without_url()))
+    let kind = if error.is_timeout() { HttpError::TimedOut } else { HttpError::Unreachable };
+    kind(chain(&error.without_url()))
 }
 
 /// An error and its causes in one line. SECURITY: only for errors without their URL, which may hold a secret.

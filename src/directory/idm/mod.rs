@@ -133,7 +133,7 @@ impl fmt::Debug for IdmDirectory {
 impl From<HttpError> for DirectoryError {
     fn from(error: HttpError) -> Self {
         match error {
-            HttpError::Unreachable(cause) => Self::Unreachable(cause),
+            HttpError::Unreachable(cause) | HttpError::TimedOut(cause) => Self::Unreachable(cause),
             HttpError::TooLarge(_) => Self::Unreadable(error.to_string()),
         }
     }

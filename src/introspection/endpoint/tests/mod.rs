@@ -115,7 +115,7 @@ async fn settings_that_cannot_work_are_refused_at_load() {
     for bundle in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"] {
         let mut roots = settings(&Url::parse("https://as.example/").unwrap());
         roots.trusted_roots = Some(bundle.as_bytes().to_vec());
-        assert!(matches!(Endpoint::new(&roots), Err(EndpointError::Roots(_) | EndpointError::Tls(_))), "{bundle}");
+        assert!(matches!(Endpoint::new(&roots), Err(EndpointError::Http(_))), "{bundle}");
     }
 }
 
