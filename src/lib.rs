@@ -48,6 +48,7 @@ pub mod response;
 pub mod roles;
 pub mod secret;
 pub mod single_flight;
+pub mod strict_json;
 pub mod subject;
 pub mod telemetry;
 pub mod token;

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 /// Parses one JSON text in UTF-8.
 ///
 /// SECURITY: two readers of `{"active":false,"active":true}` must not come to two meanings, so a duplicate key is an
-/// error at every depth (J12). Depth is bounded by `serde_json` (128).
+/// error at every depth (J12, H13). Depth is bounded by `serde_json` (128).
 ///
 /// # Errors
 /// Where and why the text is no such JSON; the message holds a duplicate's name and nothing else of the text.

@@ -5,7 +5,6 @@ pub mod cache;
 #[cfg(test)]
 mod conformance;
 pub mod endpoint;
-pub(crate) mod json;
 pub mod policy;
 pub mod settings;
 #[cfg(test)]

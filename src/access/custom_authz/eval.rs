@@ -121,7 +121,9 @@ fn visible_body(facts: &Facts<'_>) -> Result<Js, String> {
     match body::json(facts) {
         Some(body) => Ok(Js::Json(body)),
         None => {
-            Err("the request's body is not visible, or no JSON; let the proxy send it (`with_request_body`)".to_owned())
+            let why = "the request's body is not visible, is no JSON, or has a key twice; let the proxy send it \
+                       (`with_request_body`)";
+            Err(why.to_owned())
         }
     }
 }

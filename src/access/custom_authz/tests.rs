@@ -222,6 +222,7 @@ fn a_patch_is_restricted_by_every_field_it_touches() {
         (Some(r#"[{"operation":"replace","field":["password"]}]"#), false),
         (Some(r#"{"field":"password"}"#), false),
         (Some(r#"["password"]"#), false),
+        (Some(r#"[{"field":"/roles","field":"/password"}]"#), false),
         (Some(r#"[{"field":"password"}"#), false),
         (Some(""), false),
         (None, false),
@@ -298,6 +299,8 @@ fn members_of_request_and_context_are_readable() {
     assert_eq!(anonymous.holds("context.oauth2.accessToken"), Ok(false));
     let no_body = Case { body: None, ..anonymous };
     assert!(no_body.holds("!request.content").is_err_and(|message| message.contains("not visible")));
+    let ambiguous = Case { body: Some(r#"{"a":2,"a":{"b":[1]}}"#), ..once };
+    assert!(ambiguous.holds("request.content.a.b[0] === 1").is_err_and(|message| message.contains("a key twice")));
 }
 
 #[test]

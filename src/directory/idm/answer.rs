@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::question::Question;
 use crate::directory::{DirectoryError, Found, UserQuery};
 use crate::http_client::HttpAnswer;
-use crate::introspection::json;
 use crate::principal::User;
 use crate::record_path::RecordPath;
+use crate::strict_json;
 
 /// What `answer` says to `question`.
 ///
@@ -26,7 +26,7 @@ pub(super) fn read(answer: &HttpAnswer, question: &Question, query: &UserQuery) 
     if !answer.is_json() {
         return Err(unreadable("it is not declared as JSON"));
     }
-    let body = json::parse(&answer.body).map_err(|error| DirectoryError::Unreadable(error.to_string()))?;
+    let body = strict_json::parse(&answer.body).map_err(|error| DirectoryError::Unreadable(error.to_string()))?;
     let Value::Object(body) = body else { return Err(unreadable("it is no JSON object")) };
     match question {
         Question::Read(_) => user(body, query).map(Found::One),
@@ -79,7 +79,7 @@ fn error_body(answer: &HttpAnswer) -> Option<Map<String, Value>> {
     if !answer.is_json() {
         return None;
     }
-    match json::parse(&answer.body).ok()? {
+    match strict_json::parse(&answer.body).ok()? {
         Value::Object(body) => Some(body),
         _ => None,
     }

@@ -17,8 +17,8 @@ use crate::clock::Clock;
 use crate::directory::DirectoryError;
 use crate::directory::settings::IdmAuth;
 use crate::http_client::{HttpAnswer, HttpClient};
-use crate::introspection::json;
 use crate::single_flight::Flights;
+use crate::strict_json;
 
 /// The headers that prove who Keyward is. Their values are marked sensitive.
 pub(super) type Credentials = Vec<(HeaderName, HeaderValue)>;
@@ -173,7 +173,7 @@ impl TokenEndpoint {
 ///
 /// SECURITY: no error says anything of the body but the `error` code of section 5.2.
 fn read(answer: &HttpAnswer) -> Result<(HeaderValue, i64), DirectoryError> {
-    let body = answer.is_json().then(|| json::parse(&answer.body).ok()).flatten();
+    let body = answer.is_json().then(|| strict_json::parse(&answer.body).ok()).flatten();
     if answer.status != 200 {
         let code = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str).unwrap_or("no reason");
         let code: String = code.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(60).collect();

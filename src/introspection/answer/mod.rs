@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{IntrospectionError, json};
+use super::IntrospectionError;
+use crate::strict_json;
 use crate::token::{ActiveToken, TokenState};
 
 /// An HTTP answer to an introspection request.
@@ -35,7 +36,7 @@ impl Answer<'_> {
             return Err(IntrospectionError::Status { status: self.status, detail: self.detail() });
         }
         self.check_content_type().map_err(IntrospectionError::Unreadable)?;
-        let value = json::parse(self.body).map_err(|error| unreadable(error.to_string()))?;
+        let value = strict_json::parse(self.body).map_err(|error| unreadable(error.to_string()))?;
         let Value::Object(claims) = value else {
             return Err(unreadable("it is not a JSON object"));
         };
@@ -64,7 +65,7 @@ impl Answer<'_> {
 
     /// What the server says of its error: OAuth's members, CREST's, or only what kind of body it is.
     fn detail(&self) -> String {
-        let body = json::parse(self.body).ok();
+        let body = strict_json::parse(self.body).ok();
         let text = |name: &str| body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str);
         let said: Vec<&str> =
             [text("error"), text("error_description").or(text("message"))].into_iter().flatten().collect();
