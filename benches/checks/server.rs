@@ -62,7 +62,7 @@ impl Variant {
         let rules = if self == Self::AllowManyRules { 10_000 } else { 50 };
         let audit = if self == Self::AllowAudited { "stdout" } else { "off" };
         let mut text = format!(
-            "listen: {{ extAuthz: '{listen}' }}\naudit: {{ to: {audit} }}\ndirectory: {{ token: {{}} }}\n\
+            "listen: {{ extAuthz: '{listen}', admin: off }}\naudit: {{ to: {audit} }}\ndirectory: {{ token: {{}} }}\n\
              rsFilter:\n  clientId: bench\n  clientSecret: {{ env: BENCH_CLIENT_SECRET }}\n  \
              tokenIntrospectUrl: http://{provider}/introspect\n  scopes: [openid]\n  \
              anonymousUserMapping: {{ localUser: internal/user/anonymous, roles: [internal/role/openidm-reg] }}\n\
