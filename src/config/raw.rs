@@ -45,7 +45,9 @@ pub struct Filter {
     pub access: Option<Access>,
     /// An IDM `access.json` to take the access rules from.
     pub access_file: Option<String>,
-    /// Header for the upstream → path into the security context, e.g. `authorization.id`.
+    /// Header for the upstream → path into the security context, e.g. `authorization.id`. Left out: `x-auth-id`,
+    /// `x-auth-authentication-id`, `x-auth-component`, `x-auth-roles`, `x-auth-realm`, `x-auth-client-id`,
+    /// `x-auth-scopes` and `x-auth-security-context`; `{}`: none.
     pub identity_headers: Option<BTreeMap<String, String>>,
     /// Header for the client, on an allow → path into the security context.
     pub response_headers: Option<BTreeMap<String, String>>,

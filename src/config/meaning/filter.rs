@@ -36,8 +36,10 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
     };
     let access = access::access(cx, &here.child("access"), raw.access);
     let path = path(cx, &here.child("path"), raw.path.unwrap_or_default());
-    let identity_headers = headers::headers(cx, &here.child("identityHeaders"), raw.identity_headers);
-    let response_headers = headers::headers(cx, &here.child("responseHeaders"), raw.response_headers);
+    let identity_headers = raw.identity_headers.unwrap_or_else(headers::default_identity_headers);
+    let identity_headers = headers::headers(cx, &here.child("identityHeaders"), identity_headers);
+    let response_headers = raw.response_headers.unwrap_or_default();
+    let response_headers = headers::headers(cx, &here.child("responseHeaders"), response_headers);
     let outage = outage(cx, &here.child("outage"), &raw.outage.unwrap_or_default());
     let parts = parts?;
     Some(Filter {

@@ -36,15 +36,32 @@ const REFUSED_PREFIX: &str = "x-envoy-";
 const SOURCES: &str =
     "`authenticationId`, `authorization.<member>`, `token.<member>`, `user.<field>`, `realm` or `securityContext`";
 
+/// The identity headers of a configuration that names none: everything an upstream commonly asks for.
+const DEFAULT_IDENTITY_HEADERS: [(&str, &str); 8] = [
+    ("x-auth-id", "authorization.id"),
+    ("x-auth-authentication-id", "authenticationId"),
+    ("x-auth-component", "authorization.component"),
+    ("x-auth-roles", "authorization.roles"),
+    ("x-auth-realm", "realm"),
+    ("x-auth-client-id", "token.client_id"),
+    ("x-auth-scopes", "token.scope"),
+    ("x-auth-security-context", "securityContext"),
+];
+
+/// What `identityHeaders` is where it is left out; an empty map means none.
+pub(super) fn default_identity_headers() -> BTreeMap<String, String> {
+    DEFAULT_IDENTITY_HEADERS.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect()
+}
+
 /// `identityHeaders` or `responseHeaders`.
 pub(super) fn headers(
     cx: &mut Context<'_>,
     here: &Here<'_>,
-    raw: Option<BTreeMap<String, String>>,
+    raw: BTreeMap<String, String>,
 ) -> Vec<(HeaderName, ContextSource)> {
     let mut headers = Vec::new();
     let mut seen = HashSet::new();
-    for (name, source) in raw.unwrap_or_default() {
+    for (name, source) in raw {
         let here = here.child(&name);
         let source = ContextSource::from_str(&source);
         if source.is_err() {

@@ -100,6 +100,18 @@ fn what_is_left_out_has_the_documented_default() {
 }
 
 #[test]
+fn identity_headers_that_are_left_out_are_the_usual_ones_and_an_empty_map_is_none() {
+    let names = |text: &str| -> Vec<String> {
+        filter(text).response.identity_headers.iter().map(|(name, _)| name.to_string()).collect()
+    };
+    let usual = names(&small("", ""));
+    for name in ["id", "authentication-id", "component", "roles", "realm", "client-id", "scopes", "security-context"] {
+        assert!(usual.contains(&format!("x-auth-{name}")), "{name}: {usual:?}");
+    }
+    assert_eq!(names(&small("", "identityHeaders: {}")), [""; 0]);
+}
+
+#[test]
 fn special_words_of_a_duration_are_values_of_their_own() {
     for (written, expected) in [
         ("1 minute and 10 seconds", MaxTimeout::AtMost(Duration::from_secs(70))),
