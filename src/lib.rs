@@ -9,6 +9,7 @@
 //!                         subject        static user, or a question              MappedSubject
 //!                         directory      found, nobody, ambiguous                User
 //!                         roles          at this moment                          Principal
+//!                         script         as the operator augments it             Principal
 //!                         access         does a rule grant?                      Permit
 //!                       decision         Allow(Permit) | Deny | Outage
 //!                       response         headers set or removed; or a refusal    Reply
@@ -46,6 +47,7 @@ pub mod record_path;
 pub mod request;
 pub mod response;
 pub mod roles;
+pub mod script;
 pub mod secret;
 pub mod single_flight;
 pub mod strict_json;
