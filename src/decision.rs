@@ -6,6 +6,7 @@ use crate::directory::DirectoryError;
 use crate::introspection::{IntrospectionError, TokenRefusal};
 use crate::principal::ContextIncomplete;
 use crate::request::PathRefusal;
+use crate::script::{AugmentError, ScriptError};
 use crate::subject::SubjectError;
 
 /// What becomes of a request. There is no default and no conversion from a truth value:
@@ -74,6 +75,8 @@ pub enum Denial {
     UserAmbiguous,
     /// The account's status is not accepted.
     UserInactive,
+    /// The script of `augmentSecurityContext` threw a 4xx (C8); its message, word for word.
+    ScriptRefused(String),
     /// The request means nothing to CREST, or two things (J19).
     RequestMalformed(&'static str),
     /// The CSRF gate (E15).
@@ -171,6 +174,7 @@ impl Denial {
             Self::UserUnknown(_) => "user_unknown",
             Self::UserAmbiguous => "user_ambiguous",
             Self::UserInactive => "user_inactive",
+            Self::ScriptRefused(_) => "script_refused",
             Self::RequestMalformed(_) => "request_malformed",
             Self::Csrf => "csrf",
             Self::OutsideContextPath => "outside_context_path",
@@ -204,6 +208,7 @@ impl Denial {
             | Self::UserUnknown(_)
             | Self::UserAmbiguous
             | Self::UserInactive
+            | Self::ScriptRefused(_)
             | Self::RuleScopeNeedsCredential(_) => DenialStatus::Unauthorized,
             Self::FilterUnknown
             | Self::TokenRefused(TokenRefusal::Scopes)
@@ -238,7 +243,8 @@ impl Denial {
             | Self::SubjectUnmapped(_)
             | Self::UserUnknown(_)
             | Self::UserAmbiguous
-            | Self::UserInactive => challenge(Some(ChallengeError::InvalidToken), &[]),
+            | Self::UserInactive
+            | Self::ScriptRefused(_) => challenge(Some(ChallengeError::InvalidToken), &[]),
             Self::TokenRefused(TokenRefusal::Scopes) => challenge(Some(ChallengeError::InsufficientScope), &[]),
             Self::ScopeMissing(scopes) | Self::RuleScopeMissing(scopes) => {
                 challenge(Some(ChallengeError::InsufficientScope), scopes)
@@ -280,6 +286,8 @@ impl Denial {
             Self::UserUnknown(component) => format!("{component} entry is not found"),
             Self::UserAmbiguous => "user detail retrieved was ambiguous.".to_owned(),
             Self::UserInactive => "user inactive".to_owned(),
+            Self::ScriptRefused(message) if message.is_empty() => "refused by a script".to_owned(),
+            Self::ScriptRefused(message) => return Some(message.clone()),
             _ => return None,
         };
         Some(format!("Access denied, {reason}"))
@@ -295,6 +303,8 @@ pub enum Outage {
     Directory(DirectoryError),
     /// The security context is incomplete (C5).
     ContextIncomplete(ContextIncomplete),
+    /// The script of `augmentSecurityContext` threw a 5xx, or failed (C8).
+    Script(ScriptError),
     /// The caller's deadline passed.
     Deadline,
     /// Something in Keyward itself broke.
@@ -317,6 +327,10 @@ impl Outage {
             Self::Directory(DirectoryError::Unreadable(_)) => "directory_unreadable",
             Self::Directory(DirectoryError::Unauthorized(_)) => "directory_unauthorized",
             Self::ContextIncomplete(_) => "context_incomplete",
+            Self::Script(ScriptError::Thrown { .. }) => "script_threw",
+            Self::Script(ScriptError::Deadline) => "script_timeout",
+            Self::Script(ScriptError::Memory) => "script_memory",
+            Self::Script(ScriptError::Syntax { .. } | ScriptError::Other(_)) => "script_failed",
             Self::Deadline => "deadline",
             Self::Internal => "internal",
         }
@@ -329,6 +343,7 @@ impl Outage {
             Self::Introspection(error) => error.to_string(),
             Self::Directory(error) => error.to_string(),
             Self::ContextIncomplete(error) => error.to_string(),
+            Self::Script(error) => error.to_string(),
             Self::Deadline => "the caller's deadline passed".to_owned(),
             Self::Internal => "an internal error; the log has it".to_owned(),
         }
@@ -397,6 +412,16 @@ impl From<DirectoryError> for Stop {
 impl From<ContextIncomplete> for Stop {
     fn from(error: ContextIncomplete) -> Self {
         Self::Outage(Outage::ContextIncomplete(error))
+    }
+}
+
+impl From<AugmentError> for Stop {
+    fn from(error: AugmentError) -> Self {
+        match error {
+            AugmentError::Refused(message) => Self::Denied(Denial::ScriptRefused(message)),
+            AugmentError::Incomplete(incomplete) => incomplete.into(),
+            AugmentError::Failed(error) => Self::Outage(Outage::Script(error)),
+        }
     }
 }
 

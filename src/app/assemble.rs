@@ -9,6 +9,7 @@ use crate::directory::UserDirectory;
 use crate::introspection::Introspector;
 use crate::principal::Origin;
 use crate::response::Responder;
+use crate::script::AugmentScript;
 use crate::subject::SubjectMapper;
 
 /// Who answers questions that Keyward cannot answer itself: real servers in operation, recorded facts in `check`.
@@ -76,12 +77,15 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
         let place = |index, key| format!("access.rules[{index}].{key}");
         problems.extend(found.into_iter().map(|problem| (place(problem.index, problem.key), problem.message)));
     });
+    let augment = settings.augment.clone().map(AugmentScript::compile).transpose().map_err(|error| {
+        problems.push(("rsFilter.augmentSecurityContext".to_owned(), error.to_string()));
+    });
     let anonymous = settings.subject.anonymous.as_ref().map(|user| static_principal(user, Origin::Anonymous));
     let anonymous = anonymous.transpose().map_err(|incomplete| {
         problems.push(("rsFilter.anonymousUserMapping.localUser".to_owned(), incomplete.to_string()));
     });
-    let (Ok(introspector), Ok(directory), Ok(subjects), Ok(access), Ok(anonymous)) =
-        (introspector, directory, subjects, access, anonymous)
+    let (Ok(introspector), Ok(directory), Ok(subjects), Ok(augment), Ok(access), Ok(anonymous)) =
+        (introspector, directory, subjects, augment, access, anonymous)
     else {
         return Err(problems);
     };
@@ -96,6 +100,7 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
         directory,
         account_status: settings.account_status.clone(),
         roles: settings.subject.mappings.iter().map(|mapping| mapping.roles.clone()).collect(),
+        augment,
         access,
         responder: Responder::new(&settings.name, settings.response.clone(), &settings.credential),
     })

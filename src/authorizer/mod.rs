@@ -18,6 +18,7 @@ use crate::principal::{Origin, Principal, User};
 use crate::request::{PathPolicy, RequestPath, RequestView};
 use crate::response::Responder;
 use crate::roles;
+use crate::script::AugmentScript;
 use crate::subject::{MappedSubject, StaticUser, SubjectMapper};
 use crate::token::{ActiveToken, TokenState};
 
@@ -43,6 +44,8 @@ pub struct Filter {
     pub account_status: account_status::Settings,
     /// Roles by index of the subject mapping.
     pub roles: Vec<roles::Settings>,
+    /// The script that rewrites security contexts.
+    pub augment: Option<AugmentScript>,
     /// The access rules.
     pub access: AccessRules,
     /// How answers are made.
@@ -68,6 +71,8 @@ pub struct DecisionRecord {
     pub user: Option<Arc<User>>,
     /// Roles that were not granted.
     pub dropped_roles: Vec<roles::Dropped>,
+    /// Who it was before a script rewrote the security context; `None` where none did.
+    pub before_script: Option<Arc<Principal>>,
     /// Who it was, once that was known.
     pub principal: Option<Arc<Principal>>,
     /// What went wrong, for operators: texts that a client must not see.
@@ -86,7 +91,19 @@ impl Filter {
         let way = async {
             let path = RequestPath::parse(request.target, self.path)?;
             let principal = match self.credential.extract(request, &path)? {
-                Some(credential) => self.authenticate(request, &credential, clock, deadline, record).await?,
+                Some(credential) => {
+                    let (principal, mapping) = self.authenticate(request, &credential, clock, deadline, record).await?;
+                    record.principal = Some(Arc::clone(&principal));
+                    match &self.augment {
+                        Some(script) => {
+                            let augmented = script.run(&principal, request, &path, mapping, deadline).await?;
+                            record.before_script = Some(principal);
+                            Arc::new(augmented)
+                        }
+                        None => principal,
+                    }
+                }
+                // A10: a script runs after authentication only, and nobody has authenticated here.
                 None => self.anonymous.clone().ok_or(Denial::CredentialMissing)?,
             };
             record.principal = Some(Arc::clone(&principal));
@@ -98,6 +115,7 @@ impl Filter {
         Decision::from(way.await)
     }
 
+    /// Who the credential is for, and the index of the subject mapping that led there.
     async fn authenticate(
         &self,
         request: &RequestView<'_>,
@@ -105,7 +123,7 @@ impl Filter {
         clock: &dyn Clock,
         deadline: Deadline,
         record: &mut DecisionRecord,
-    ) -> Result<Arc<Principal>, Stop> {
+    ) -> Result<(Arc<Principal>, Option<usize>), Stop> {
         record.credential = Some(credential.place);
         let answer = self.introspector.introspect(&credential.token, deadline).await?;
         record.answer_source = Some(answer.source);
@@ -113,7 +131,7 @@ impl Filter {
         record.token = Some(Arc::clone(&token));
         self.check_token(&token, request, clock)?;
         match self.subjects.map(&token)? {
-            MappedSubject::Static(user) => Ok(static_principal(&user, Origin::Static(token))?),
+            MappedSubject::Static(user) => Ok((static_principal(&user, Origin::Static(token))?, None)),
             MappedSubject::Directory { query, authentication_id, mapping } => {
                 let component = query.component.to_string();
                 let user = match self.directory.find(&query, deadline).await? {
@@ -130,7 +148,8 @@ impl Filter {
                 record.dropped_roles = calculated.dropped;
                 let (component, id) = (Arc::clone(&user.component), user.id.clone());
                 let origin = Origin::Directory(token, user);
-                Ok(Arc::new(Principal::new(&authentication_id, &component, &id, calculated.roles, origin)?))
+                let principal = Principal::new(&authentication_id, &component, &id, calculated.roles, origin)?;
+                Ok((Arc::new(principal), Some(mapping)))
             }
         }
     }

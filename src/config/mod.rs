@@ -22,7 +22,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::request::PathPolicy;
-use crate::{access, account_status, audit, credential, directory, introspection, listen, response, subject};
+use crate::{access, account_status, audit, credential, directory, introspection, listen, response, script, subject};
 
 /// A whole configuration, valid by construction.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ pub struct Filter {
     pub subject: subject::Settings,
     /// Which accounts may log in.
     pub account_status: account_status::Settings,
+    /// The script that rewrites security contexts; it can be read.
+    pub augment: Option<script::augment::Settings>,
     /// Where users live.
     pub directory: directory::Settings,
     /// The access rules.

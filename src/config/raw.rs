@@ -389,9 +389,11 @@ pub struct Script {
     pub source: Option<String>,
     /// The script's file.
     pub file: Option<String>,
-    /// Further members are variables of the script.
+    /// Variables of the script.
+    pub globals: Option<Map<String, Value>>,
+    /// Further members are variables of the script, too.
     #[serde(flatten)]
-    pub globals: Map<String, Value>,
+    pub variables: Map<String, Value>,
 }
 
 /// Where user records live; exactly one of the three.

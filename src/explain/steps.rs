@@ -30,12 +30,14 @@ pub enum Stage {
     User,
     /// Which roles does the user have now?
     Roles,
+    /// What does the operator's script make of it?
+    Script,
     /// Does an access rule grant?
     Access,
 }
 
 impl Stage {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Request,
         Self::Filter,
         Self::Path,
@@ -45,6 +47,7 @@ impl Stage {
         Self::Subject,
         Self::User,
         Self::Roles,
+        Self::Script,
         Self::Access,
     ];
 
@@ -61,6 +64,7 @@ impl Stage {
             Self::Subject => "subject",
             Self::User => "user",
             Self::Roles => "roles",
+            Self::Script => "script",
             Self::Access => "access",
         }
     }
@@ -132,6 +136,9 @@ fn denied(denial: &Denial, record: &DecisionRecord) -> (Stage, String) {
                 format!("the user's `accountStatus` is {status}, which `accountStatus.accepted` does not list"),
             )
         }
+        Denial::ScriptRefused(message) => {
+            (Stage::Script, format!("the script of `augmentSecurityContext` refused: `{message}`"))
+        }
         Denial::RequestMalformed(why) => at(Stage::Access, why),
         Denial::Csrf
         | Denial::OutsideContextPath
@@ -150,7 +157,9 @@ fn outage_stage(outage: &Outage, record: &DecisionRecord) -> Stage {
     match outage {
         Outage::Introspection(_) => Stage::Introspection,
         Outage::Directory(_) => Stage::User,
+        Outage::ContextIncomplete(_) if record.principal.is_some() => Stage::Script,
         Outage::ContextIncomplete(_) => Stage::Roles,
+        Outage::Script(_) => Stage::Script,
         Outage::Deadline | Outage::Internal if record.principal.is_some() => Stage::Access,
         Outage::Deadline | Outage::Internal if record.token.is_some() => Stage::User,
         Outage::Deadline | Outage::Internal => Stage::Introspection,
@@ -161,6 +170,7 @@ fn outage_stage(outage: &Outage, record: &DecisionRecord) -> Stage {
 fn found(stage: Stage, explained: &Explained, request: Option<&RequestView<'_>>) -> Option<String> {
     let record = &explained.record;
     let principal = record.principal.as_deref();
+    let found = record.before_script.as_deref().or(principal);
     match stage {
         Stage::Request => request.map(|request| format!("{} {}", request.method, path(request))),
         Stage::Filter => explained.filter.as_deref().filter(|name| *name != "default").map(|name| format!("`{name}`")),
@@ -171,9 +181,13 @@ fn found(stage: Stage, explained: &Explained, request: Option<&RequestView<'_>>)
         }),
         Stage::Introspection => record.token.as_deref().map(active),
         Stage::Token => record.token.as_ref().map(|_| "accepted: time, type, issuer, audience, scopes".to_owned()),
-        Stage::Subject => principal.and_then(mapping),
+        Stage::Subject => found.and_then(mapping),
         Stage::User => record.user.as_ref().map(|user| format!("`{}/{}` may log in", user.component, user.id)),
-        Stage::Roles => principal.map(|principal| roles(principal, record)),
+        Stage::Roles => found.map(|found| roles(found, record)),
+        Stage::Script => record.before_script.as_ref().and(principal).map(|principal| {
+            let Principal { component, id, .. } = principal;
+            format!("`{component}/{id}` with roles {}", words(principal.roles.iter().map(Role::as_str)))
+        }),
         Stage::Access => match &explained.decision {
             Decision::Allow(permit) => Some(format!("rule `{}` grants", permit.rule())),
             Decision::Deny(_) | Decision::Outage(_) => None,

@@ -51,6 +51,7 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
         token_policy: parts.token_policy,
         subject: parts.subject,
         account_status: parts.account_status,
+        augment: parts.augment,
         directory: directory?,
         access: access?,
         path,

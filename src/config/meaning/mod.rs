@@ -1,6 +1,7 @@
 //! What does a file of the right shape mean? From what was written to the settings of every stage.
 
 mod access;
+mod augment;
 mod directory;
 mod filter;
 mod headers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::{Context, Here, headers, values};
+use super::{Context, Here, augment, headers, values};
 use crate::client_auth::ClientCredentials;
 use crate::config::raw;
 use crate::introspection::settings::{CacheSettings, ClientAuthentication};
@@ -15,7 +15,7 @@ use crate::introspection::{self, TokenPolicy};
 use crate::principal::Role;
 use crate::roles::{GroupComparison, GroupSettings};
 use crate::subject::{Collection, Mapping, StaticUser, SubjectMapper};
-use crate::{account_status, credential, directory, roles, subject};
+use crate::{account_status, credential, directory, roles, script, subject};
 
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
@@ -26,6 +26,7 @@ pub(super) struct Parts {
     pub token_policy: TokenPolicy,
     pub subject: subject::Settings,
     pub account_status: account_status::Settings,
+    pub augment: Option<script::augment::Settings>,
 }
 
 /// `rsFilter`; `None` only if problems were collected.
@@ -36,12 +37,12 @@ pub(super) fn rs_filter(
     directory: Option<&directory::Settings>,
     zone: Option<&TimeZone>,
 ) -> Option<Parts> {
-    if raw.augment_security_context.is_some() {
-        let message = "scripts that augment the security context are not executed; take the key away, or Keyward would ignore what the script decides";
-        cx.problem(&here.child("augmentSecurityContext"), message);
-    }
     let credential =
         credential(cx, &here.child("credential"), raw.credential.take().unwrap_or_default(), raw.other_schemes);
+    let augment = match raw.augment_security_context.take() {
+        Some(raw) => augment::augment(cx, here, raw, credential.as_ref()).map(Some),
+        None => Some(None),
+    };
     let subject = subject(cx, here, &mut raw, directory, zone);
     let account_status =
         account_status(cx, &here.child("accountStatus"), raw.account_status.take().unwrap_or_default());
@@ -53,6 +54,7 @@ pub(super) fn rs_filter(
         token_policy: token_policy?,
         subject: subject?,
         account_status,
+        augment: augment?,
     })
 }
 

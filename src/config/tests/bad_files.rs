@@ -96,7 +96,7 @@ keyward.yaml:9:13 rsFilter.scopes[0]: found an empty scope or one with a space; 
 keyward.yaml:10:11 rsFilter.issuer: found an empty value; give one or take the key away
 keyward.yaml:11:25 rsFilter.credential.cookie: found no name, expected letters, digits, `-` and `_`
 keyward.yaml:11:40 rsFilter.credential.header: found a header that routes, frames or authenticates requests; choose another name, such as `x-auth-id`
-keyward.yaml:12:27 rsFilter.augmentSecurityContext: scripts that augment the security context are not executed; take the key away, or Keyward would ignore what the script decides
+keyward.yaml:12:58 rsFilter.augmentSecurityContext.file: the file does not exist
 keyward.yaml:14:7 rsFilter.subjectMapping[0]: found `resourceTypeMapping` and `queryOnResource`, expected one of them; take one away
 keyward.yaml:15:7 rsFilter.subjectMapping[1]: ambiguous subject mappings: subjectMapping[0] is for the same realm too; keep one
 keyward.yaml:16:7 rsFilter.subjectMapping[2]: expected `resourceTypeMapping` or `queryOnResource`, to say where the user lives

@@ -3,6 +3,7 @@
 mod bad_files;
 mod idm_files;
 mod meaning;
+mod scripts;
 mod secrets;
 mod substitution;
 
