@@ -1,6 +1,6 @@
 # The commands of this repository. `make test` is all a change has to pass.
 
-.PHONY: test parts check
+.PHONY: test parts test-real check
 
 # Unit tests, architecture, case files, integration through a real Envoy, a real oidc-provider and grpcurl.
 test: parts
@@ -9,6 +9,10 @@ test: parts
 # Installs the real parts below target/parts, once; nothing outside the clone is touched.
 parts:
 	@tests/parts/install.sh
+
+# Opt-in: tokens of a real Keycloak and a real OpenAM, started on loopback (Java 17, Maven; 2 GB of memory, a few minutes).
+test-real: parts
+	@tests/real/run.sh
 
 # What a reviewer looks at before reading: form, lints, documentation.
 check:

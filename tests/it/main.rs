@@ -14,6 +14,7 @@
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
 //! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
 //! | `person` | a person with grpcurl |
+//! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
 //! | `server` | listeners, health, reflection, the way the server ends |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
@@ -39,6 +40,7 @@ mod malformed;
 mod no_secrets;
 mod oidc_provider;
 mod person;
+mod real;
 mod server;
 mod support;
 mod tls;

@@ -10,16 +10,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use jiff::Timestamp;
-use keyward::app::assemble::{Outside, assemble};
+use keyward::app::assemble::assemble;
+use keyward::app::outside::RealServers;
 use keyward::app::server::{Bound, Drain};
 use keyward::audit::AuditWriter;
 use keyward::authorizer::Authorizer;
 use keyward::clock::FixedClock;
 use keyward::config::{self, Loaded};
-use keyward::directory::{self, FileDirectory, TokenClaims, UserDirectory};
 use keyward::ext_authz::AuthorizationService;
-use keyward::ext_authz::service::DecisionMetrics;
-use keyward::introspection::{self, Introspector, NoObserver};
 use keyward::listen::Address;
 use keyward::telemetry::metrics::Metrics;
 use serde_json::Value;
@@ -53,7 +51,7 @@ pub fn load_failure(
 ) -> Option<String> {
     let clock = Arc::new(FixedClock::at(Timestamp::UNIX_EPOCH));
     let loaded = self::load(config, files, env);
-    match loaded.and_then(|loaded| assembled(&loaded.1, &clock).map(|_| loaded)) {
+    match loaded.and_then(|loaded| assembled(&loaded.1, &clock, &Arc::default()).map(|_| loaded)) {
         Ok(_) if !load.problems.is_empty() => Some("it loads, though it should not".to_owned()),
         Ok((_directory, loaded)) => {
             let means = format!("{:?}", loaded.config);
@@ -92,11 +90,11 @@ impl TestServer {
         let clock = Arc::new(FixedClock::at(now));
         let metrics = Arc::new(Metrics::new());
         let audit = Captured::default();
-        let authorizer = assembled(&loaded, &clock)?;
+        let authorizer = assembled(&loaded, &clock, &metrics)?;
         let writer = AuditWriter::start_with(loaded.config.audit, audit.clone()).map_err(|error| error.to_string())?;
-        let counted = Arc::new(Counted(Arc::clone(&metrics)));
         let cell = Arc::new(ArcSwap::from_pointee(authorizer));
-        let service = AuthorizationService::new(cell, Arc::<FixedClock>::clone(&clock), writer, counted);
+        let service =
+            AuthorizationService::new(cell, Arc::<FixedClock>::clone(&clock), writer, Arc::<Metrics>::clone(&metrics));
         let service = AuthorizationServer::new(service);
         let bound = Bound::bind(&loaded.config.listen, service, Arc::clone(&metrics)).await;
         let bound = bound.map_err(|error| error.to_string())?;
@@ -121,40 +119,12 @@ impl TestServer {
 }
 
 /// Builds what decides, against the servers that the configuration names.
-fn assembled(loaded: &Loaded, clock: &Arc<FixedClock>) -> Result<Authorizer, String> {
-    let outside = Servers(Arc::clone(clock));
-    assemble(&loaded.config, &outside)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-struct Servers(Arc<FixedClock>);
-
-impl Outside for Servers {
-    fn introspector(&self, filter: &config::Filter) -> Result<Arc<dyn Introspector>, String> {
-        let clock = Arc::<FixedClock>::clone(&self.0);
-        introspection::connect(&filter.introspection, &filter.token_policy.issuers, clock, Arc::new(NoObserver))
-            .map(|introspector| Arc::new(introspector) as _)
-            .map_err(|error| error.to_string())
-    }
-
-    fn directory(&self, filter: &config::Filter) -> Result<Arc<dyn UserDirectory>, String> {
-        match &filter.directory {
-            directory::Settings::Token => Ok(Arc::new(TokenClaims)),
-            directory::Settings::File(users) => Ok(Arc::new(FileDirectory::new(users))),
-            directory::Settings::Idm(_) => Err("no `idm` directory here".to_owned()),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Counted(Arc<Metrics>);
-
-impl DecisionMetrics for Counted {
-    fn decided(&self, decision: &'static str, reason: &'static str, took: Duration) {
-        self.0.decided(decision, reason, took);
-    }
-
-    fn cancelled(&self, _took: Duration) {}
+fn assembled(loaded: &Loaded, clock: &Arc<FixedClock>, metrics: &Arc<Metrics>) -> Result<Authorizer, String> {
+    let outside = RealServers::new(Arc::<FixedClock>::clone(clock), Arc::clone(metrics));
+    let authorizer = assemble(&loaded.config, &outside)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    outside.show_caches();
+    Ok(authorizer)
 }
 
 /// A writer whose text a test can read.
