@@ -95,7 +95,7 @@ async fn a_script_that_does_nothing_changes_nothing() {
 
 #[tokio::test]
 async fn changes_in_place_are_honoured() {
-    let context = run("security.authorization.roles.push('c', 'a', '', 7, null, ['d']);
+    let context = run("security.authorization.roles.push('c', 'a', 'c', '', 7, null, ['d']);
          security.authorization.roles.shift();
          security.authorization.processesUsers = {n: [limit]};
          security.authenticationId = 'other';")
