@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::principal::User;
 use crate::token::ActiveToken;
@@ -36,21 +35,6 @@ pub trait UserDirectory: Send + Sync + 'static {
 ///
 /// SECURITY: [`TokenClaims`] is none: two tokens of one subject have different claims.
 pub trait Cacheable: UserDirectory {}
-
-/// The directory that `settings` describe, behind a cache where asking costs something.
-///
-/// # Errors
-/// [`IdmSetupError`]: the settings cannot work, whatever the server says.
-pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn UserDirectory>, IdmSetupError> {
-    Ok(match settings {
-        Settings::Token => Arc::new(TokenClaims),
-        Settings::File(users) => Arc::new(FileDirectory::new(users)),
-        Settings::Idm(idm) => {
-            let cache = CacheSettings { max_timeout: idm.max_timeout, max_users: idm.max_users, timeout: idm.timeout };
-            Arc::new(Cached::new(IdmDirectory::new(idm, Arc::clone(&clock))?, cache, clock))
-        }
-    })
-}
 
 /// What is asked of a directory: all conditions must hold (B11).
 #[derive(Debug, Clone)]

@@ -17,8 +17,8 @@ use crate::client_auth::ClientAuthentication;
 use crate::clock::FixedClock;
 use crate::deadline::Deadline;
 use crate::directory::conformance::{finds_whom_is_asked_for_and_nobody_else, patience, query, told, users};
-use crate::directory::settings::{IdmAuth, IdmSettings, Settings};
-use crate::directory::{DirectoryError, Found, UserDirectory, UserQuery, open};
+use crate::directory::settings::{IdmAuth, IdmSettings};
+use crate::directory::{CacheSettings, Cached, DirectoryError, Found, UserDirectory, UserQuery};
 use crate::roles;
 use crate::secret::Secret;
 
@@ -402,17 +402,14 @@ fn settings_that_cannot_work_are_refused() {
 }
 
 #[tokio::test]
-async fn settings_open_the_directory_they_describe() {
+async fn a_record_is_remembered_where_a_cache_stands_before_the_identity_manager() {
     let idm = FakeIdm::serving(users()).await;
-    let settings = [
-        (Settings::Token, "managed/user/11aa null"),
-        (Settings::File(users()), "managed/user/11aa \"anna\""),
-        (Settings::Idm(Box::new(settings(&idm.url, IdmAuth::None))), "managed/user/11aa \"anna\""),
-    ];
-    for (settings, expected) in settings {
-        let directory = open(&settings, clock()).expect("good settings");
-        assert_eq!(told(&*directory, &by_id()).await, expected);
-        assert_eq!(told(&*directory, &by_id()).await, expected);
+    let settings = settings(&idm.url, IdmAuth::None);
+    let cache =
+        CacheSettings { max_timeout: settings.max_timeout, max_users: settings.max_users, timeout: settings.timeout };
+    let directory = Cached::new(IdmDirectory::new(&settings, clock()).expect("good settings"), cache, clock());
+    for _ in 0..2 {
+        assert_eq!(told(&directory, &by_id()).await, "managed/user/11aa \"anna\"");
     }
     assert_eq!(idm.calls(), 1, "the second answer is remembered");
 }
