@@ -314,7 +314,7 @@ fn mapping(
     Some(Mapping {
         realm: raw.realm,
         collection: collection?,
-        properties: properties.into_iter().collect(),
+        properties: values::as_written(&place, properties),
         additional_fields: raw.additional_user_fields.unwrap_or_default(),
         roles: roles::Settings { default_roles, user_roles, groups, leaf_names, time_zone: zone.cloned() },
     })
@@ -341,7 +341,7 @@ fn groups(
     };
     let place = here.child("groupRoleMapping");
     let mut role_mapping = Vec::new();
-    for (name, groups) in mapping {
+    for (name, groups) in values::as_written(&place, mapping) {
         match Role::new(&name) {
             Some(role) => role_mapping.push((role, groups)),
             None => cx.problem(&place, "found an empty role name; take it away"),

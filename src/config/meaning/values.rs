@@ -1,5 +1,6 @@
 //! What do single values mean: durations, secrets, URLs, time zones, files?
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,9 +10,18 @@ use super::{Context, Here};
 use crate::config::duration::{self, Written};
 use crate::config::raw;
 use crate::config::shape::shown_key;
+use crate::config::tree::Node;
 use crate::introspection::settings::MaxTimeout;
 use crate::principal::Role;
 use crate::secret::Secret;
+
+/// The entries of a map in the order in which they were written.
+pub(super) fn as_written<V>(here: &Here<'_>, mut map: BTreeMap<String, V>) -> Vec<(String, V)> {
+    let written = here.node.map(Node::entries).unwrap_or_default();
+    let mut entries: Vec<_> = written.iter().filter_map(|entry| map.remove_entry(&entry.key)).collect();
+    entries.extend(map);
+    entries
+}
 
 /// A duration that has an end; `default` where nothing is written.
 pub(super) fn duration(

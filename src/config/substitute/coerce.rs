@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Number, Value};
+use serde_json::Number;
 
-use crate::config::problem::{Place, Problem};
+use crate::config::problem::Problem;
 use crate::config::shape::nearest;
 use crate::config::tree::{self, Entry, Kind, Node};
 
@@ -20,20 +20,16 @@ pub(super) fn coerce(node: &mut Node, problems: &mut Vec<Problem>) {
         return;
     }
     match coerced(entry) {
-        Ok(Some(value)) => *node = value.at(&node.place),
+        Ok(Some(value)) => {
+            let substituted = value.substituted;
+            *node = value.at(&node.place, substituted);
+        }
         Ok(None) => {}
         Err(message) => {
             problems.push(Problem::new(&node.place, message));
             // What follows must not complain about the same map again.
             node.kind = Kind::Map(Vec::new());
         }
-    }
-}
-
-impl Node {
-    /// The same value at another place.
-    fn at(self, place: &Place) -> Self {
-        Self::from_json(self.to_json(), place, self.substituted)
     }
 }
 
@@ -116,12 +112,10 @@ fn text(node: &Node) -> Option<String> {
 fn list(node: &Node) -> Option<Kind> {
     match &node.kind {
         Kind::List(items) => Some(Kind::List(items.clone())),
-        Kind::Text(text) if text.trim_start().starts_with('[') => {
-            json(node, text).filter(|k| matches!(k, Kind::List(_)))
-        }
+        Kind::Text(text) if text.trim_start().starts_with('[') => json(text).filter(|k| matches!(k, Kind::List(_))),
         Kind::Text(text) => {
-            let items = text.split(',').map(|item| Value::String(item.trim().to_owned())).collect();
-            Some(Node::from_json(items, &node.place, node.substituted).kind)
+            let item = |text: &str| Node { kind: Kind::Text(text.trim().to_owned()), ..node.clone() };
+            Some(Kind::List(text.split(',').map(item).collect()))
         }
         _ => None,
     }
@@ -130,16 +124,15 @@ fn list(node: &Node) -> Option<Kind> {
 fn object(node: &Node) -> Option<Kind> {
     match &node.kind {
         Kind::Map(entries) => Some(Kind::Map(entries.clone())),
-        Kind::Text(text) => json(node, text).filter(|kind| matches!(kind, Kind::Map(_))),
+        Kind::Text(text) => json(text).filter(|kind| matches!(kind, Kind::Map(_))),
         _ => None,
     }
 }
 
 /// Reads a text as JSON, by the same rules as a file: no duplicate keys, bounded depth.
-fn json(node: &Node, text: &str) -> Option<Kind> {
+fn json(text: &str) -> Option<Kind> {
     let name: Arc<str> = "value.json".into();
-    let inner = tree::parse(text, &name).ok()?;
-    Some(Node::from_json(inner.to_json(), &node.place, node.substituted).kind)
+    Some(tree::parse(text, &name).ok()?.kind)
 }
 
 fn decode(node: &Node) -> Option<String> {

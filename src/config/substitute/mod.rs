@@ -39,7 +39,7 @@ fn walk(node: &mut Node, resolver: &Resolver<'_>, problems: &mut Vec<Problem>) {
             }
             Ok(Expanded::Value(kind)) => {
                 let value = Node { place: node.place.clone(), kind, substituted: true };
-                *node = Node::from_json(value.to_json(), &node.place, true);
+                *node = value.at(&node.place, true);
             }
             Err(message) => {
                 problems.push(Problem::new(&node.place, message));

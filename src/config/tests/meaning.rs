@@ -190,6 +190,30 @@ fn listeners_are_addresses_sockets_and_tls_files() {
 }
 
 #[test]
+fn the_mappings_of_properties_and_groups_keep_their_order() {
+    let properties = [("mail", "mail"), ("client.id", "_id"), ("iss", "issuer"), ("a", "a")];
+    let groups = ["z/clerk", "internal/role/b", "A", "a"];
+    let quoted = |entries: Vec<String>| format!("{{ {} }}", entries.join(", "));
+    let written = quoted(properties.iter().map(|(claim, property)| format!("\"{claim}\": \"{property}\"")).collect());
+    let groups_written = quoted(groups.iter().map(|role| format!("\"{role}\": [\"g\"]")).collect());
+    let coerced = |written: &str| format!("{{ $object: '{written}' }}");
+    for (properties_text, groups_text) in
+        [(written.clone(), groups_written.clone()), (coerced(&written), coerced(&groups_written))]
+    {
+        let rs = format!(
+            "subjectMapping:\n  - queryOnResource: managed/user\n    propertyMapping: {properties_text}\n    \
+             groupMembership: groups\n    groupRoleMapping: {groups_text}\n"
+        );
+        let text = small(&rs, "directory: { token: {} }\n");
+        let mapping = filter(&text).subject.mappings.pop().unwrap();
+        let read: Vec<_> = mapping.properties.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(read, properties, "{text}");
+        let roles = mapping.roles.groups.unwrap().role_mapping;
+        assert_eq!(roles.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(), groups, "{text}");
+    }
+}
+
+#[test]
 fn a_filter_takes_from_the_top_what_it_leaves_out() {
     let text = "
 timeZone: Europe/Berlin

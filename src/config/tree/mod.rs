@@ -86,7 +86,7 @@ impl Node {
         }
     }
 
-    /// The value without its places.
+    /// The value without its places and without the order of its keys.
     pub fn to_json(&self) -> Value {
         match &self.kind {
             Kind::Null => Value::Null,
@@ -100,28 +100,23 @@ impl Node {
         }
     }
 
-    /// Builds a value that stands at `place` as a whole.
-    pub fn from_json(value: Value, place: &Place, substituted: bool) -> Self {
-        let node = |value, place: &Place| Self::from_json(value, place, substituted);
-        let kind = match value {
-            Value::Null => Kind::Null,
-            Value::Bool(value) => Kind::Bool(value),
-            Value::Number(number) => Kind::Number(number),
-            Value::String(text) => Kind::Text(text),
-            Value::Array(items) => Kind::List(
-                items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, v)| node(v, &Place { path: format!("{}[{i}]", place.path), ..place.clone() }))
-                    .collect(),
-            ),
-            Value::Object(members) => {
-                let entry = |(key, value): (String, Value)| {
-                    let place = place.child(&key);
-                    Entry { key, node: node(value, &place), place }
+    /// The same value, in the order it was written, standing at `place` as a whole.
+    pub fn at(self, place: &Place, substituted: bool) -> Self {
+        let kind = match self.kind {
+            Kind::List(items) => {
+                let item = |(i, item): (usize, Self)| {
+                    item.at(&Place { path: format!("{}[{i}]", place.path), ..place.clone() }, substituted)
                 };
-                Kind::Map(members.into_iter().map(entry).collect())
+                Kind::List(items.into_iter().enumerate().map(item).collect())
             }
+            Kind::Map(entries) => {
+                let entry = |Entry { key, node, .. }: Entry| {
+                    let place = place.child(&key);
+                    Entry { key, node: node.at(&place, substituted), place }
+                };
+                Kind::Map(entries.into_iter().map(entry).collect())
+            }
+            scalar => scalar,
         };
         Self { place: place.clone(), kind, substituted }
     }
