@@ -9,6 +9,7 @@ use crate::directory::UserDirectory;
 use crate::introspection::Introspector;
 use crate::principal::Origin;
 use crate::response::Responder;
+use crate::roles::RoleCalculator;
 use crate::script::AugmentScript;
 use crate::subject::SubjectMapper;
 
@@ -99,7 +100,7 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
         anonymous,
         directory,
         account_status: settings.account_status.clone(),
-        roles: settings.subject.mappings.iter().map(|mapping| mapping.roles.clone()).collect(),
+        roles: settings.subject.mappings.iter().map(|mapping| RoleCalculator::new(mapping.roles.clone())).collect(),
         augment,
         access,
         responder: Responder::new(&settings.name, settings.response.clone(), &settings.credential),

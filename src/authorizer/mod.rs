@@ -17,7 +17,7 @@ use crate::introspection::{AnswerSource, Introspector, TokenPolicy, TokenRefusal
 use crate::principal::{Origin, Principal, User};
 use crate::request::{PathPolicy, RequestPath, RequestView};
 use crate::response::Responder;
-use crate::roles;
+use crate::roles::{self, RoleCalculator};
 use crate::script::AugmentScript;
 use crate::subject::{MappedSubject, StaticUser, SubjectMapper};
 use crate::token::{ActiveToken, TokenState};
@@ -43,7 +43,7 @@ pub struct Filter {
     /// Which accounts may log in.
     pub account_status: account_status::Settings,
     /// Roles by index of the subject mapping.
-    pub roles: Vec<roles::Settings>,
+    pub roles: Vec<RoleCalculator>,
     /// The script that rewrites security contexts.
     pub augment: Option<AugmentScript>,
     /// The access rules.
@@ -133,10 +133,9 @@ impl Filter {
         match self.subjects.map(&token)? {
             MappedSubject::Static(user) => Ok((static_principal(&user, Origin::Static(token))?, None)),
             MappedSubject::Directory { query, authentication_id, mapping } => {
-                let component = query.component.to_string();
                 let user = match self.directory.find(&query, deadline).await? {
                     Found::One(user) => user,
-                    Found::Nobody => return Err(Denial::UserUnknown(component).into()),
+                    Found::Nobody => return Err(Denial::UserUnknown(query.component.to_string()).into()),
                     Found::Ambiguous => return Err(Denial::UserAmbiguous.into()),
                 };
                 record.user = Some(Arc::clone(&user));
@@ -146,9 +145,9 @@ impl Filter {
                 let roles = self.roles.get(mapping);
                 let calculated = roles.map(|roles| roles.calculate(&user, clock.now())).unwrap_or_default();
                 record.dropped_roles = calculated.dropped;
-                let (component, id) = (Arc::clone(&user.component), user.id.clone());
-                let origin = Origin::Directory(token, user);
-                let principal = Principal::new(&authentication_id, &component, &id, calculated.roles, origin)?;
+                let origin = Origin::Directory(token, Arc::clone(&user));
+                let principal =
+                    Principal::new(&authentication_id, &user.component, &user.id, calculated.roles, origin)?;
                 Ok((Arc::new(principal), Some(mapping)))
             }
         }

@@ -1,50 +1,77 @@
 //! Which roles do a user's groups give? (D5, D6)
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::{DropReason, Dropped, GroupComparison, GroupSettings};
+use super::{DropReason, Dropped, GroupComparison, GroupSettings, property};
 use crate::principal::{Role, User};
 use crate::record_path::RecordPath;
 
-impl GroupSettings {
+/// Roles by group, ready to be asked for.
+#[derive(Debug)]
+pub(super) struct Groups {
+    membership: RecordPath,
+    /// `groupMembership` as written.
+    written: String,
+    /// Role → groups by their [`GroupComparison::key`], in the mapping's order.
+    mapping: Vec<(Role, Vec<String>)>,
+    comparison: GroupComparison,
+}
+
+impl Groups {
+    /// `None` where `groupMembership` is no path: no group is then held.
+    pub(super) fn new(settings: GroupSettings) -> Option<Self> {
+        let GroupSettings { membership: written, role_mapping, comparison } = settings;
+        let keys = |groups: Vec<String>| groups.iter().map(|group| comparison.key(group).into_owned()).collect();
+        let mapping = role_mapping.into_iter().map(|(role, groups)| (role, keys(groups))).collect();
+        Some(Self { membership: property(&written)?, written, mapping, comparison })
+    }
+
     /// The roles that have a group among the user's, in the mapping's order. Whatever is no list of names is no
     /// membership, and is told in `dropped`.
     pub(super) fn roles_of<'s>(&'s self, user: &User, dropped: &mut Vec<Dropped>) -> Vec<&'s Role> {
-        let memberships = self.memberships(user, dropped);
-        if memberships.is_empty() {
+        let held = self.memberships(user, dropped);
+        if held.is_empty() {
             return Vec::new();
         }
-        let held = |group: &String| memberships.iter().any(|held| self.comparison.same(group, held));
-        self.role_mapping.iter().filter(|(_, groups)| groups.iter().any(held)).map(|(role, _)| role).collect()
+        let holds = |group: &String| held.iter().any(|held| self.comparison.same(group, held));
+        self.mapping.iter().filter(|(_, groups)| groups.iter().any(holds)).map(|(role, _)| role).collect()
     }
 
-    fn memberships<'u>(&self, user: &'u User, dropped: &mut Vec<Dropped>) -> Vec<&'u str> {
-        let Ok(path) = RecordPath::parse(&self.membership) else { return Vec::new() };
-        let mut names = Vec::new();
+    fn memberships<'u>(&self, user: &'u User, dropped: &mut Vec<Dropped>) -> Vec<Cow<'u, str>> {
+        let mut keys = Vec::new();
         let mut wrong = || {
-            dropped.push(Dropped { name: self.membership.clone(), reason: DropReason::WrongType });
+            dropped.push(Dropped { name: self.written.clone(), reason: DropReason::WrongType });
         };
-        for list in path.without_elements().select(&user.fields) {
+        for list in self.membership.select(&user.fields) {
             match list {
                 Value::Null => {}
                 Value::Array(elements) => elements.iter().for_each(|element| match element {
-                    Value::String(name) => names.push(name.as_str()),
+                    Value::String(name) => keys.push(self.comparison.key(name)),
                     _ => wrong(),
                 }),
                 _ => wrong(),
             }
         }
-        names
+        keys
     }
 }
 
 impl GroupComparison {
-    /// Whether two group names are the same.
+    /// What of a group name is compared.
+    fn key(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Self::Equals | Self::CaseInsensitive => Cow::Borrowed(name),
+            Self::Ldap => Cow::Owned(without_outer_space(name)),
+        }
+    }
+
+    /// Whether two keys are of the same group.
     fn same(self, a: &str, b: &str) -> bool {
         match self {
             Self::Equals => a == b,
-            Self::CaseInsensitive => same_ignoring_case(a, b),
-            Self::Ldap => same_ignoring_case(&without_outer_space(a), &without_outer_space(b)),
+            Self::CaseInsensitive | Self::Ldap => same_ignoring_case(a, b),
         }
     }
 }
@@ -123,6 +150,7 @@ mod tests {
             (Ldap, "", "  ", true),
             (Ldap, "a", "", false),
         ] {
+            let (a, b) = (&*method.key(a), &*method.key(b));
             assert_eq!(method.same(a, b), same, "{method:?} {a:?} {b:?}");
             assert_eq!(method.same(b, a), same, "{method:?} {b:?} {a:?}");
         }

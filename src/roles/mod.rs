@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::principal::{Role, User};
 use crate::record_path::RecordPath;
+use groups::Groups;
 
 /// How the users of one subject mapping get their roles.
 #[derive(Debug, Clone, Default)]
@@ -82,18 +83,37 @@ pub enum DropReason {
     WrongType,
 }
 
-impl Settings {
+/// Calculates roles as one subject mapping wants it; what the mapping alone decides is worked out beforehand.
+#[derive(Debug)]
+pub struct RoleCalculator {
+    default_roles: Vec<Role>,
+    /// To the properties themselves, not to their elements.
+    user_roles: Vec<RecordPath>,
+    groups: Option<Groups>,
+    leaf_names: bool,
+    time_zone: TimeZone,
+}
+
+impl RoleCalculator {
+    /// A calculator for `settings`. A path that cannot be read grants nothing; the configuration refuses it before.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            default_roles: settings.default_roles,
+            user_roles: settings.user_roles.iter().filter_map(|path| property(path)).collect(),
+            groups: settings.groups.and_then(Groups::new),
+            leaf_names: settings.leaf_names,
+            time_zone: settings.time_zone.unwrap_or(TimeZone::UTC),
+        }
+    }
+
     /// The roles of `user` at `now`: default roles, then the record's, then those of groups (D1), each once (D2).
     #[must_use]
     pub fn calculate(&self, user: &User, now: Timestamp) -> Calculated {
         let mut tally = Tally::default();
         self.default_roles.iter().for_each(|role| tally.grant(role.clone()));
-        let zone = self.time_zone.as_ref().unwrap_or(const { &TimeZone::UTC });
-        let at = Moment { now, zone };
+        let at = Moment { now, zone: &self.time_zone };
         for path in &self.user_roles {
-            // The configuration has read these paths already; one that cannot be read grants nothing.
-            let Ok(path) = RecordPath::parse(path) else { continue };
-            let path = path.without_elements();
             for value in path.select(&user.fields) {
                 self.add_property(value, path.as_str(), at, &mut tally);
             }
@@ -139,6 +159,11 @@ impl Settings {
             _ => tally.drop(path, DropReason::WrongType),
         }
     }
+}
+
+/// The path of a property that lists roles or groups, whether or not its elements are named: `authzRoles/*`.
+fn property(path: &str) -> Option<RecordPath> {
+    RecordPath::parse(path).ok().map(RecordPath::without_elements)
 }
 
 /// An instant, and the zone of intervals that name none.

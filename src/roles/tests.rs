@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DropReason, GroupComparison, GroupSettings, Settings};
+use super::{DropReason, GroupComparison, GroupSettings, RoleCalculator, Settings};
 use crate::principal::{Role, User};
 
 fn user(fields: &Value) -> User {
@@ -52,7 +52,7 @@ fn roles_agree_with_the_vectors() {
             assert_eq!(case["roles"], json!([]), "{line}");
             continue;
         }
-        let calculated = settings(case["module"].as_object().expect("a module"))
+        let calculated = RoleCalculator::new(settings(case["module"].as_object().expect("a module")))
             .calculate(&user(&case["user"]), jiff::Timestamp::UNIX_EPOCH);
         // Differences on purpose, all of them:
         let mut expected = match &case["roles"] {
@@ -93,7 +93,7 @@ fn roles_of_relationships_are_full_names_by_default() {
             "internal/role/text", 5, null, {"name": "x"}, ["y"], ""],
         "orgs": [{"roles": "a, b,"}, {"roles": ["c,d"]}, {"roles": {"_ref": "managed/role/single"}}, {}],
     });
-    let calculated = settings.calculate(&user(&record), jiff::Timestamp::UNIX_EPOCH);
+    let calculated = RoleCalculator::new(settings).calculate(&user(&record), jiff::Timestamp::UNIX_EPOCH);
     let names: Vec<_> = calculated.roles.iter().map(Role::as_str).collect();
     let expected = ["internal/role/openidm-authorized", "internal/role/clerk", "internal/role/text", "a", " b", "c,d"];
     assert_eq!(names, expected);
@@ -109,6 +109,6 @@ fn roles_of_relationships_are_full_names_by_default() {
 fn leaf_names_are_for_relationships_only() {
     let settings = Settings { user_roles: vec!["r".to_owned()], leaf_names: true, ..Settings::default() };
     let record = json!({"r": [{"_ref": "internal/role/clerk"}, "internal/role/text"]});
-    let calculated = settings.calculate(&user(&record), jiff::Timestamp::UNIX_EPOCH);
+    let calculated = RoleCalculator::new(settings).calculate(&user(&record), jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(calculated.roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["clerk", "internal/role/text"]);
 }

@@ -245,7 +245,7 @@ async fn roles_of_a_recorded_user_are_those_that_openidm_calculated() {
     let settings =
         |leaf_names| roles::Settings { user_roles: vec!["authzRoles/*".to_owned()], leaf_names, ..Default::default() };
     let names = |leaf| {
-        settings(leaf)
+        roles::RoleCalculator::new(settings(leaf))
             .calculate(&user, Timestamp::UNIX_EPOCH)
             .roles
             .iter()

@@ -13,7 +13,7 @@ use crate::deadline::Deadline;
 use crate::directory::settings::FileUsers;
 use crate::directory::{FileDirectory, Found, UserDirectory, UserQuery};
 use crate::principal::Role;
-use crate::roles::{DropReason, Settings};
+use crate::roles::{DropReason, RoleCalculator, Settings};
 
 fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).expect("a zone")
@@ -231,7 +231,7 @@ async fn effective_roles_agree_with_the_vectors() {
             time_zone: Some(zone(case["zone"].as_str().expect("a zone"))),
             ..Settings::default()
         };
-        let calculated = settings.calculate(&user, at(case["now"].as_str().expect("now")));
+        let calculated = RoleCalculator::new(settings).calculate(&user, at(case["now"].as_str().expect("now")));
         let names: Vec<_> = calculated.roles.iter().map(Role::as_str).collect();
         // Differences on purpose, all of them:
         // 1. Where one unreadable constraint or one missing role object ends the fork's calculation, Keyward drops that
