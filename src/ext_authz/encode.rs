@@ -9,7 +9,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{ListValue, NullValue, Struct, Value as ProtoValue};
 use envoy_types::pb::google::rpc::Status;
 use http::{HeaderName, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::response::{Pass, Refusal, Reply};
 
@@ -38,7 +38,7 @@ fn allow(pass: Pass) -> CheckResponse {
         response_headers_to_add: pass.response_headers.into_iter().map(response_header).collect(),
         ..OkHttpResponse::default()
     };
-    response(OK, &pass.metadata, HttpResponse::OkResponse(ok))
+    response(OK, pass.metadata, HttpResponse::OkResponse(ok))
 }
 
 fn refuse(refusal: Refusal, form: impl FnOnce(DeniedHttpResponse) -> HttpResponse) -> CheckResponse {
@@ -48,11 +48,11 @@ fn refuse(refusal: Refusal, form: impl FnOnce(DeniedHttpResponse) -> HttpRespons
         headers: refusal.headers.into_iter().map(header).collect(),
         body: refusal.body,
     };
-    response(code, &refusal.metadata, form(denied))
+    response(code, refusal.metadata, form(denied))
 }
 
 /// The one place that builds an answer. INVARIANT: `status` is there; `OK` only with an `ok_response`.
-fn response(code: i32, metadata: &Value, http: HttpResponse) -> CheckResponse {
+fn response(code: i32, metadata: Value, http: HttpResponse) -> CheckResponse {
     CheckResponse {
         status: Some(Status { code, ..Status::default() }),
         dynamic_metadata: proto_struct(metadata),
@@ -81,24 +81,25 @@ fn response_header(edit: (HeaderName, String)) -> HeaderValueOption {
     HeaderValueOption { append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(), ..header(edit) }
 }
 
-fn proto_struct(value: &Value) -> Option<Struct> {
-    match proto_value(value).kind {
-        Some(Kind::StructValue(value)) => Some(value),
+fn proto_struct(value: Value) -> Option<Struct> {
+    match value {
+        Value::Object(members) => Some(struct_of(members)),
         _ => None,
     }
 }
 
-fn proto_value(value: &Value) -> ProtoValue {
+fn struct_of(members: Map<String, Value>) -> Struct {
+    Struct { fields: members.into_iter().map(|(name, value)| (name, proto_value(value))).collect() }
+}
+
+fn proto_value(value: Value) -> ProtoValue {
     let kind = match value {
         Value::Null => Kind::NullValue(NullValue::NullValue.into()),
-        Value::Bool(value) => Kind::BoolValue(*value),
+        Value::Bool(value) => Kind::BoolValue(value),
         Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
-        Value::String(value) => Kind::StringValue(value.clone()),
-        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(proto_value).collect() }),
-        Value::Object(members) => {
-            let fields = members.iter().map(|(name, value)| (name.clone(), proto_value(value))).collect();
-            Kind::StructValue(Struct { fields })
-        }
+        Value::String(value) => Kind::StringValue(value),
+        Value::Array(values) => Kind::ListValue(ListValue { values: values.into_iter().map(proto_value).collect() }),
+        Value::Object(members) => Kind::StructValue(struct_of(members)),
     };
     ProtoValue { kind: Some(kind) }
 }
