@@ -1,0 +1,88 @@
+//! Are all lines written, in order, without a check ever waiting for a reader?
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{AuditWriter, MOST_BYTES, is_sampled};
+use crate::audit::settings::Settings;
+use crate::audit::{AuditContext, AuditEvent};
+use crate::authorizer::DecisionRecord;
+use crate::decision::{Decision, Denial};
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A reader that reads nothing until it is let go: every write waits for the lock.
+#[derive(Clone, Default)]
+struct Stuck(Arc<Mutex<()>>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        drop(self.0.lock().unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write(writer: &AuditWriter, id: &str) {
+    let (decision, record) = (Decision::Deny(Denial::NoRule), DecisionRecord::default());
+    let context =
+        AuditContext { time: Timestamp::UNIX_EPOCH, decision_id: id, filter: None, took: Duration::from_micros(7) };
+    writer.write(&AuditEvent::new(context, None, &decision, &record));
+}
+
+#[test]
+fn every_line_is_written_in_order_before_the_writer_is_gone() {
+    let page = Page::default();
+    let writer = AuditWriter::start_with(Settings::default(), page.clone()).unwrap();
+    let clone = writer.clone();
+    for number in 0..1_000 {
+        write(if number % 2 == 0 { &writer } else { &clone }, &number.to_string());
+    }
+    drop((writer, clone));
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let ids: Vec<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["decisionId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids, (0..1_000).map(|number| number.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_reader_that_is_stuck_stops_nobody_and_what_is_dropped_is_counted() {
+    let stuck = Stuck::default();
+    let held = stuck.0.lock().unwrap();
+    let writer = AuditWriter::start_with(Settings::default(), stuck.clone()).unwrap();
+    let line = "x".repeat(64 * 1024);
+    // Twice as much as may wait, and what the thread may have taken already.
+    for _ in 0..3 * MOST_BYTES / line.len() {
+        write(&writer, &line);
+    }
+    assert!(writer.dropped() > 0);
+    drop(held);
+}
+
+#[test]
+fn a_share_is_met() {
+    for (share, expected) in [(0.0, 0), (1.0, 10_000), (0.25, 2_500)] {
+        let hits = (0..10_000).filter(|sequence| is_sampled(share, *sequence)).count();
+        assert!(hits.abs_diff(expected) < 20, "{share}: {hits}");
+    }
+}
