@@ -1,11 +1,10 @@
-//! Which other files belong to a configuration: properties, and files as IDM wrote them?
+//! Which properties may expressions name?
 
 use std::collections::BTreeMap;
 
 use super::meaning::Context;
 use super::problem::{Place, Problem};
-use super::substitute;
-use super::tree::{self, Entry, Kind, Node};
+use super::tree::{self, Kind, Node};
 
 /// Properties by name; a file that stands earlier in `propertyFiles` wins.
 pub(super) type Properties = BTreeMap<String, Node>;
@@ -118,89 +117,4 @@ fn unescape(text: &str) -> String {
         }
     }
     out
-}
-
-/// Puts the content of `rsFilterFile` and `accessFile` where `rsFilter` and `access` would stand, in every filter.
-pub(super) fn include(tree: &mut Node, properties: &Properties, cx: &mut Context<'_>) {
-    let Kind::Map(entries) = &mut tree.kind else { return };
-    include_into(entries, properties, cx);
-    for entry in entries.iter_mut().filter(|entry| entry.key == "filters") {
-        let Kind::List(filters) = &mut entry.node.kind else { continue };
-        for filter in filters {
-            if let Kind::Map(entries) = &mut filter.kind {
-                include_into(entries, properties, cx);
-            }
-        }
-    }
-}
-
-fn include_into(entries: &mut Vec<Entry>, properties: &Properties, cx: &mut Context<'_>) {
-    if let Some((at, file)) = take_file(entries, "rsFilterFile", properties, cx) {
-        super::meaning::refuse_other_modules(&file, cx);
-        match (file.get("rsFilter"), entries.iter().any(|entry| entry.key == "rsFilter")) {
-            (_, true) => cx.problems.push(Problem::new(&at, "stands beside `rsFilter`; keep one of them")),
-            (None, _) => cx.problems.push(Problem::new(&file.place, "found no `rsFilter`, expected it at the top")),
-            (Some(node), false) => {
-                entries.push(Entry { key: "rsFilter".to_owned(), place: node.place.clone(), node: node.clone() });
-            }
-        }
-    }
-    if let Some((at, file)) = take_file(entries, "accessFile", properties, cx) {
-        let Some(rules) = file.get("configs") else {
-            cx.problems.push(Problem::new(&file.place, "found no `configs`, expected the list of rules there"));
-            return;
-        };
-        include_rules(entries, &at, rules, cx);
-    }
-}
-
-/// Takes the key away and reads the file it names.
-fn take_file(
-    entries: &mut Vec<Entry>,
-    key: &str,
-    properties: &Properties,
-    cx: &mut Context<'_>,
-) -> Option<(Place, Node)> {
-    let index = entries.iter().position(|entry| entry.key == key && entry.node.text().is_some())?;
-    let entry = entries.remove(index);
-    let file = entry.node.text()?;
-    let place = entry.node.place.clone();
-    let text = match cx.read_text(file) {
-        Ok(text) => text,
-        Err(error) => {
-            cx.problems.push(Problem::new(&place, format!("the file {error}")));
-            return None;
-        }
-    };
-    let name = cx.resolve(file).display().to_string().into();
-    match tree::parse(&text, &name) {
-        Ok(mut node) => {
-            substitute::substitute(&mut node, properties, cx);
-            Some((place, node))
-        }
-        Err(problems) => {
-            cx.problems.extend(problems);
-            None
-        }
-    }
-}
-
-/// `access` with the file's rules; `crest` is the style unless another is written (product sheet).
-fn include_rules(entries: &mut Vec<Entry>, at: &Place, rules: &Node, cx: &mut Context<'_>) {
-    if !entries.iter().any(|entry| entry.key == "access") {
-        let node = Node { place: at.clone(), kind: Kind::Map(Vec::new()), substituted: false };
-        entries.push(Entry { key: "access".to_owned(), place: at.clone(), node });
-    }
-    let Some(access) = entries.iter_mut().find(|entry| entry.key == "access") else { return };
-    if access.node.get("rules").is_some() {
-        cx.problems.push(Problem::new(at, "stands beside `access.rules`; keep one of them"));
-        return;
-    }
-    let styled = access.node.get("style").is_some();
-    let Kind::Map(members) = &mut access.node.kind else { return };
-    members.push(Entry { key: "rules".to_owned(), place: rules.place.clone(), node: rules.clone() });
-    if !styled {
-        let node = Node { place: at.clone(), kind: Kind::Text("crest".to_owned()), substituted: false };
-        members.push(Entry { key: "style".to_owned(), place: at.clone(), node });
-    }
 }

@@ -3,6 +3,7 @@
 mod duration;
 mod environment;
 mod files;
+mod idm_files;
 mod meaning;
 mod problem;
 pub mod raw;
@@ -132,7 +133,7 @@ fn read(text: &str, file: &Arc<str>, cx: &mut meaning::Context<'_>) -> Option<Co
     let mut tree = tree::parse(text, file).map_err(|problems| cx.problems.extend(problems)).ok()?;
     let properties = files::properties(&tree, cx);
     substitute::substitute(&mut tree, &properties, cx);
-    files::include(&mut tree, &properties, cx);
+    idm_files::include(&mut tree, &properties, cx);
     let known: Vec<Place> = cx.problems.iter().map(|problem| problem.place.clone()).collect();
     // A value that could not be made has been complained about already.
     let same = |problem: &Problem| {

@@ -37,13 +37,14 @@ pub struct Filter {
     pub issuers: Option<Vec<String>>,
     /// The authorization server and the mapping of its tokens to users, as in IDM.
     pub rs_filter: Option<RsFilter>,
-    /// An IDM `authentication.json` to take `rsFilter` from.
+    /// An IDM `authentication.json` to take `rsFilter` from. Keys of an `rsFilter` beside it are added; `clientSecret` there
+    /// stands for the file's.
     pub rs_filter_file: Option<String>,
     /// Where user records live; exactly one of `idm`, `file` and `token`. Default `token`, where no `subjectMapping` is written.
     pub directory: Option<Directory>,
     /// The access rules.
     pub access: Option<Access>,
-    /// An IDM `access.json` to take the access rules from.
+    /// An IDM `access.json` to take the access rules from, or an `access.js` (6.x and older).
     pub access_file: Option<String>,
     /// Header for the upstream → path into the security context, e.g. `authorization.id`. Left out: `x-auth-id`,
     /// `x-auth-authentication-id`, `x-auth-component`, `x-auth-roles`, `x-auth-realm`, `x-auth-client-id`,

@@ -6,6 +6,17 @@ use crate::access::{AccessRules, Settings};
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::tree::Node;
+use crate::subject;
+
+/// The last segments of the internal roles that every IDM has (D15).
+const BUILT_IN_ROLES: [&str; 6] = [
+    "openidm-admin",
+    "openidm-authorized",
+    "openidm-cert",
+    "openidm-reg",
+    "openidm-tasks-manager",
+    "platform-provisioning",
+];
 
 /// `access`; its rules may have come out of `accessFile`.
 pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Access>) -> Option<Settings> {
@@ -45,7 +56,37 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     for (index, rule) in settings.rules.iter().enumerate() {
         cx.warnings.extend(rule.remarks(index, style).into_iter().map(|remark| rule_problem(&place, remark)));
     }
+    if style == Style::Crest {
+        for (index, rule) in settings.rules.iter().enumerate() {
+            if rule.pattern == "privilege" || rule.pattern.starts_with("privilege/") {
+                let message = "Keyward grants by rules only: what IDM's privileges (delegated administration) would grant \
+                               beside them is refused";
+                cx.warning(&place.item(index).child("pattern"), message);
+            }
+        }
+    }
     Some(settings)
+}
+
+/// J7: files of 6.x and older name roles by their last segment, which `roleNames: full` makes of no relationship.
+pub(super) fn suggest_leaf_names(
+    cx: &mut Context<'_>,
+    here: &Here<'_>,
+    access: &Settings,
+    subject: &subject::Settings,
+) {
+    let full = |mapping: &subject::Mapping| !mapping.roles.leaf_names && !mapping.roles.user_roles.is_empty();
+    if access.style != Style::Crest || !subject.mappings.iter().any(full) {
+        return;
+    }
+    let named = access.rules.iter().flat_map(|rule| &rule.roles);
+    if let Some(role) = named.into_iter().find(|role| BUILT_IN_ROLES.contains(&role.to_lowercase().as_str())) {
+        let message = format!(
+            "the rules name `{role}`, as IDM 6 and older do, where IDM 7 has `internal/role/{role}`; write `leaf` for such \
+             rules (then write the mappings' roles without `internal/role/` too)"
+        );
+        cx.warning(here, message);
+    }
 }
 
 fn rule(cx: &mut Context<'_>, rules: &Here<'_>, index: usize) -> Option<RuleSettings> {

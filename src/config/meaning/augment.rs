@@ -10,6 +10,9 @@ use crate::credential;
 use crate::script::ScriptError;
 use crate::script::augment::{AugmentScript, BINDINGS, Settings};
 
+/// What IDM's scripts have beside [`BINDINGS`] (C7), and scripts here do not (E14).
+const ABSENT: [&str; 5] = ["require", "load", "openidm", "identityServer", "privileges"];
+
 /// The script of `rsFilter`, which stands at `filter`; `None` only if problems were collected.
 pub(super) fn augment(
     cx: &mut Context<'_>,
@@ -40,7 +43,31 @@ pub(super) fn augment(
         cx.problems.push(unreadable(&here, file, &error));
         return None;
     }
+    for name in ABSENT.into_iter().filter(|name| !settings.globals.contains_key(*name)) {
+        if names(&settings.source, name) {
+            let of_privileges = if name == "privileges" { ": Keyward does not know IDM's privileges" } else { "" };
+            let message = format!(
+                "the script names `{name}`, which scripts do not have here{of_privileges}; a run that reaches it refuses the \
+                 request"
+            );
+            cx.warning(&here, message);
+        }
+    }
     Some(settings)
+}
+
+/// Whether a script names a variable: the word, not as a member of something.
+fn names(source: &str, name: &str) -> bool {
+    let within = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    source.match_indices(name).any(|(at, _)| {
+        let before = source.get(..at).unwrap_or_default().trim_end_matches(' ');
+        let after = source.get(at + name.len()..).unwrap_or_default();
+        !before.ends_with(['.', '"', '\''])
+            && !source.get(..at).unwrap_or_default().ends_with(within)
+            && !after.starts_with(within)
+            && !after.trim_start().starts_with(':')
+            && !["var", "let", "const", "function"].iter().any(|word| before.ends_with(word))
+    })
 }
 
 /// The script's text, and its file where it stands in one.

@@ -35,6 +35,9 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
         }
     };
     let access = access::access(cx, &here.child("access"), raw.access);
+    if let (Some(parts), Some(access)) = (&parts, &access) {
+        access::suggest_leaf_names(cx, &rs.child("roleNames"), access, &parts.subject);
+    }
     let path = path(cx, &here.child("path"), raw.path.unwrap_or_default());
     let identity_headers = raw.identity_headers.unwrap_or_else(headers::default_identity_headers);
     let identity_headers = headers::headers(cx, &here.child("identityHeaders"), identity_headers);

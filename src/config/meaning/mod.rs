@@ -129,13 +129,14 @@ pub(super) fn convert(tree: &Node, cx: &mut Context<'_>) -> Option<Config> {
 /// A2: with `rsFilter` there is no other mechanism.
 pub(super) fn refuse_other_modules(tree: &Node, cx: &mut Context<'_>) {
     let Some(modules) = tree.get("serverAuthContext").and_then(|context| context.get("authModules")) else { return };
-    if !modules.items().is_empty() {
-        let message = format!(
-            "found {} authentication modules beside `rsFilter`, expected none: it is the only mechanism; take them away",
-            modules.items().len()
-        );
-        cx.problems.push(Problem::new(&modules.place, message));
-    }
+    let found = match &modules.kind {
+        Kind::List(items) if items.is_empty() => return,
+        Kind::List(items) => format!("{} authentication modules", items.len()),
+        _ => modules.kind_name().to_owned(),
+    };
+    let message =
+        format!("found {found} beside `rsFilter`, expected an empty list: it is the only mechanism; take them away");
+    cx.problems.push(Problem::new(&modules.place, message));
 }
 
 fn audit(cx: &mut Context<'_>, here: &Here<'_>) -> Option<audit::settings::Settings> {
