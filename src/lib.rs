@@ -54,3 +54,4 @@ pub mod strict_json;
 pub mod subject;
 pub mod telemetry;
 pub mod token;
+pub mod user;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::token::ActiveToken;
+pub use crate::user::User;
 
 /// A role by its full name, e.g. `internal/role/openidm-authorized` (B16). Compared by rules with case ignored (E9).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,17 +23,6 @@ impl Role {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// A record of the directory.
-#[derive(Debug, Clone)]
-pub struct User {
-    /// The resource id, not empty.
-    pub id: String,
-    /// The collection the record lives in, e.g. `managed/user`.
-    pub component: Arc<str>,
-    /// The record's members, `_id` among them where the directory has one.
-    pub fields: Map<String, Value>,
 }
 
 /// How the principal was found: decides what may be read about it.

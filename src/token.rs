@@ -1,11 +1,13 @@
 //! What is a token, before and after the authorization server has been asked about it?
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+use crate::user::User;
 
 /// An access token as the client sent it, checked to be a `b64token` (RFC 6750 section 2.1).
 ///
@@ -69,6 +71,8 @@ pub struct ActiveToken {
     pub expires_at: Option<Timestamp>,
     /// `nbf`.
     pub not_before: Option<Timestamp>,
+    /// What the directory that has nothing but the token made of it: made once for a token that is asked about often.
+    pub as_user: OnceLock<Arc<User>>,
 }
 
 impl ActiveToken {

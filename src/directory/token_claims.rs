@@ -21,10 +21,17 @@ impl UserDirectory for TokenClaims {
     async fn find(&self, query: &UserQuery, _deadline: Deadline) -> Result<Found, DirectoryError> {
         let mapped = query.conditions.iter().find(|(property, _)| &**property == "_id").or(query.conditions.first());
         let Some((_, id)) = mapped.filter(|(_, id)| !id.is_empty()) else { return Ok(Found::Nobody) };
-        let mut fields = query.token.claims.clone();
-        fields.insert("_id".to_owned(), Value::String(id.clone()));
-        Ok(Found::One(Arc::new(User { id: id.clone(), component: Arc::clone(&query.component), fields })))
+        let made = query.token.as_user.get_or_init(|| user(query, id));
+        // Another mapping may see another user in the same claims.
+        let fits = made.id == *id && made.component == query.component;
+        Ok(Found::One(if fits { Arc::clone(made) } else { user(query, id) }))
     }
+}
+
+fn user(query: &UserQuery, id: &str) -> Arc<User> {
+    let mut fields = query.token.claims.clone();
+    fields.insert("_id".to_owned(), Value::String(id.to_owned()));
+    Arc::new(User { id: id.to_owned(), component: Arc::clone(&query.component), fields })
 }
 
 #[cfg(test)]
@@ -46,6 +53,18 @@ mod tests {
         assert_eq!((user.id.as_str(), &*user.component), ("bob", "token"));
         assert_eq!(user.fields["roles"], json!(["clerk"]));
         assert_eq!(user.fields["_id"], json!("bob"));
+    }
+
+    #[tokio::test]
+    async fn what_was_made_for_one_mapping_serves_no_other() {
+        let token = query("token", &[("_id", "bob")]).token;
+        for (component, id) in [("token", "bob"), ("token", "carol"), ("other", "bob"), ("token", "bob")] {
+            let mut question = query(component, &[("_id", id)]);
+            question.token = token.clone();
+            let Ok(Found::One(user)) = TokenClaims.find(&question, patience()).await else { panic!("a user") };
+            assert_eq!((&*user.component, user.id.as_str()), (component, id));
+            assert_eq!(user.fields["_id"], json!(id));
+        }
     }
 
     #[tokio::test]

@@ -11,7 +11,8 @@ use envoy_types::pb::google::rpc::Status;
 use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::response::{Pass, Refusal, Reply};
+use crate::principal::Principal;
+use crate::response::{Metadata, Pass, Refusal, Reply};
 
 /// `google.rpc.Code.OK`: the only one that Envoy takes for an allow.
 const OK: i32 = 0;
@@ -52,10 +53,10 @@ fn refuse(refusal: Refusal, form: impl FnOnce(DeniedHttpResponse) -> HttpRespons
 }
 
 /// The one place that builds an answer. INVARIANT: `status` is there; `OK` only with an `ok_response`.
-fn response(code: i32, metadata: Value, http: HttpResponse) -> CheckResponse {
+fn response(code: i32, metadata: Metadata, http: HttpResponse) -> CheckResponse {
     CheckResponse {
         status: Some(Status { code, ..Status::default() }),
-        dynamic_metadata: proto_struct(metadata),
+        dynamic_metadata: Some(proto_metadata(metadata)),
         http_response: Some(http),
     }
 }
@@ -81,11 +82,41 @@ fn response_header(edit: (HeaderName, String)) -> HeaderValueOption {
     HeaderValueOption { append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(), ..header(edit) }
 }
 
-fn proto_struct(value: Value) -> Option<Struct> {
-    match value {
-        Value::Object(members) => Some(struct_of(members)),
-        _ => None,
+fn proto_metadata(metadata: Metadata) -> Struct {
+    match metadata {
+        Metadata::Allowed { filter, permit } => members([
+            ("decision", text("allow")),
+            ("filter", text(&filter)),
+            ("rule", text(permit.rule())),
+            ("securityContext", security_context(permit.principal())),
+        ]),
+        Metadata::Refused { decision, filter, reason } => {
+            members([("decision", text(decision)), ("filter", text(&filter)), ("reason", text(reason))])
+        }
     }
+}
+
+/// The same members as [`Principal::to_json`], without the way through JSON.
+fn security_context(principal: &Principal) -> ProtoValue {
+    let mut authorization = struct_of(principal.extra.clone());
+    let roles = principal.roles.iter().map(|role| text(role.as_str())).collect();
+    let roles = ProtoValue { kind: Some(Kind::ListValue(ListValue { values: roles })) };
+    authorization.fields.insert("id".to_owned(), text(&principal.id));
+    authorization.fields.insert("component".to_owned(), text(&principal.component));
+    authorization.fields.insert("roles".to_owned(), roles);
+    let context = members([
+        ("authenticationId", text(&principal.authentication_id)),
+        ("authorization", ProtoValue { kind: Some(Kind::StructValue(authorization)) }),
+    ]);
+    ProtoValue { kind: Some(Kind::StructValue(context)) }
+}
+
+fn members<const N: usize>(members: [(&str, ProtoValue); N]) -> Struct {
+    Struct { fields: members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+}
+
+fn text(text: &str) -> ProtoValue {
+    ProtoValue { kind: Some(Kind::StringValue(text.to_owned())) }
 }
 
 fn struct_of(members: Map<String, Value>) -> Struct {
@@ -102,4 +133,41 @@ fn proto_value(value: Value) -> ProtoValue {
         Value::Object(members) => Kind::StructValue(struct_of(members)),
     };
     ProtoValue { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::{encode, grpc_code, proto_value, security_context};
+    use crate::principal::{Origin, Principal, Role};
+    use crate::response::{Metadata, Refusal, Reply};
+
+    #[test]
+    fn the_security_context_is_the_one_of_the_header() {
+        let roles = ["a", "b"].into_iter().filter_map(Role::new).collect();
+        let mut principal = Principal::new("n", "managed/user", "1", roles, Origin::Anonymous).unwrap();
+        principal.extra = json!({ "moduleId": "m", "id": "forged", "deep": { "list": [1, null, true] } })
+            .as_object()
+            .unwrap()
+            .clone();
+        assert_eq!(security_context(&principal), proto_value(principal.to_json()));
+    }
+
+    #[test]
+    fn no_refusal_lacks_a_status_or_has_the_code_of_an_allow() {
+        for status in (100..600).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            assert_ne!(grpc_code(status), 0, "{status}");
+            let metadata = Metadata::Refused { decision: "deny", filter: Arc::from("f"), reason: "no_rule" };
+            let refusal = Refusal { status, headers: Vec::new(), body: String::new(), metadata };
+            for reply in [Reply::Refuse(refusal.clone()), Reply::Error(refusal)] {
+                let answer = encode(reply);
+                assert!(answer.status.is_some_and(|status| status.code != 0));
+                assert!(answer.http_response.is_some());
+            }
+        }
+    }
 }

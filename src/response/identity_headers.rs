@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, COOKIE};
 use serde_json::Value;
 
 use super::source::ContextSource;
-use super::{Pass, Settings};
+use super::{Metadata, Pass, Settings};
 use crate::access::Permit;
 use crate::credential;
 use crate::principal::Principal;
@@ -44,7 +44,7 @@ impl IdentityHeaders {
 
     /// The edits that an admitted request gets.
     #[must_use]
-    pub fn edit(&self, permit: &Permit, request: &RequestView<'_>, metadata: Value) -> Pass {
+    pub fn edit(&self, permit: &Permit, request: &RequestView<'_>, metadata: Metadata) -> Pass {
         let principal = permit.principal();
         let mut pass = Pass {
             set: Vec::with_capacity(self.headers.len()),

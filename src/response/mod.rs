@@ -8,9 +8,10 @@ pub mod source;
 
 pub use settings::Settings;
 
+use std::sync::Arc;
+
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
-use serde_json::{Value, json};
 
 use crate::access::Permit;
 use crate::credential;
@@ -20,7 +21,7 @@ use identity_headers::IdentityHeaders;
 use settings::OutageAnswer;
 
 /// The whole answer to one request, before it is put into Envoy's words.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Reply {
     /// Let it pass, edited. Made from a [`Permit`] only.
     Pass(Pass),
@@ -33,7 +34,7 @@ pub enum Reply {
 /// The edits of a request that passes.
 ///
 /// INVARIANT: every managed header is either set or removed, never both and never neither (T-18, T-41).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Pass {
     /// Headers that replace whatever the client sent.
     pub set: Vec<(HeaderName, String)>,
@@ -44,11 +45,11 @@ pub struct Pass {
     /// Headers for the client.
     pub response_headers: Vec<(HeaderName, String)>,
     /// What later filters may read.
-    pub metadata: Value,
+    pub metadata: Metadata,
 }
 
 /// What a client is told that may not pass.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Refusal {
     /// Never a success: made of a [`crate::decision::DenialStatus`] or an [`settings::OutageStatus`].
     pub status: StatusCode,
@@ -57,13 +58,34 @@ pub struct Refusal {
     /// IDM's JSON error body (F1).
     pub body: String,
     /// What later filters and the access log may read.
-    pub metadata: Value,
+    pub metadata: Metadata,
+}
+
+/// What later filters and the access log may read about a decision. Holds no credential.
+#[derive(Debug, Clone)]
+pub enum Metadata {
+    /// `decision: allow`, the filter, the rule that granted, and the security context.
+    Allowed {
+        /// Which filter decided.
+        filter: Arc<str>,
+        /// What was granted, to whom, by which rule.
+        permit: Permit,
+    },
+    /// `decision: deny` or `outage`, the filter, and the reason.
+    Refused {
+        /// The decision's word.
+        decision: &'static str,
+        /// Which filter decided; empty where none was found.
+        filter: Arc<str>,
+        /// The reason's word.
+        reason: &'static str,
+    },
 }
 
 /// Makes replies as one filter is configured.
 #[derive(Debug, Clone)]
 pub struct Responder {
-    filter: String,
+    filter: Arc<str>,
     identity_headers: IdentityHeaders,
     error_detail: bool,
     outage: OutageAnswer,
@@ -75,7 +97,7 @@ impl Responder {
     pub fn new(filter: &str, settings: Settings, credential: &credential::Settings) -> Self {
         let (error_detail, outage) = (settings.error_detail, settings.outage);
         let identity_headers = IdentityHeaders::new(settings, credential);
-        Self { filter: filter.to_owned(), identity_headers, error_detail, outage }
+        Self { filter: filter.into(), identity_headers, error_detail, outage }
     }
 
     /// A responder for requests that no filter was found for: strict defaults, no identity.
@@ -107,14 +129,8 @@ impl Responder {
     }
 
     fn pass(&self, permit: &Permit, request: &RequestView<'_>) -> Pass {
-        let metadata = [
-            ("decision", Value::from("allow")),
-            ("filter", Value::from(self.filter.as_str())),
-            ("rule", Value::from(permit.rule())),
-            // `json!` would copy it once more.
-            ("securityContext", permit.principal().to_json()),
-        ];
-        self.identity_headers.edit(permit, request, metadata.into_iter().collect())
+        let metadata = Metadata::Allowed { filter: Arc::clone(&self.filter), permit: permit.clone() };
+        self.identity_headers.edit(permit, request, metadata)
     }
 
     fn deny(&self, denial: &Denial) -> Refusal {
@@ -141,8 +157,8 @@ impl Responder {
         }
     }
 
-    fn refused(&self, decision: &str, reason: &str) -> Value {
-        json!({ "decision": decision, "filter": self.filter, "reason": reason })
+    fn refused(&self, decision: &'static str, reason: &'static str) -> Metadata {
+        Metadata::Refused { decision, filter: Arc::clone(&self.filter), reason }
     }
 }
 

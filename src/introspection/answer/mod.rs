@@ -110,6 +110,7 @@ fn active(claims: Map<String, Value>) -> Result<ActiveToken, String> {
         expires_at: seconds(&claims, "exp", f64::floor)?,
         not_before: seconds(&claims, "nbf", f64::ceil)?,
         claims,
+        ..ActiveToken::default()
     })
 }
 
