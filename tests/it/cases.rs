@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::case::{Allow, Case, Expect, Step, files, read};
+use crate::support::case::{self, Allow, Case, Expect, Step, files, read};
 use crate::support::check::{Seen, Sent, check};
+use crate::support::directory::ScriptedDirectory;
 use crate::support::echo::EchoUpstream;
 use crate::support::envoy::{Authz, EnvoyProcess, Listener};
 use crate::support::program::{TestServer, load_failure};
@@ -27,6 +28,8 @@ struct Rig<'a> {
     case: &'a Case,
     server: TestServer,
     provider: ScriptedProvider,
+    manager: ScriptedDirectory,
+    fixtures: Value,
 }
 
 #[test]
@@ -41,7 +44,8 @@ async fn every_case_ends_as_it_says_over_grpc() {
     let mut failures = String::new();
     for (file, case) in chosen() {
         if let Some(load) = &case.load {
-            let (config, files) = case_config(&case, "http://127.0.0.1:1/introspect");
+            let (config, files) =
+                case_config(&case, &fixtures(), "http://127.0.0.1:1/introspect", "http://127.0.0.1:1");
             let failure = load_failure(&config, &files, &case.env, load);
             note(&mut failures, &file, &case, "load", failure);
             continue;
@@ -108,12 +112,14 @@ fn note(failures: &mut String, file: &str, case: &Case, way: &str, failure: Opti
 }
 
 /// The configuration and the files beside it.
-fn case_config(case: &Case, provider: &str) -> (Value, Vec<(String, Value)>) {
-    let fixtures = std::fs::read_to_string(clone_path("tests/cases/fixtures.yaml")).unwrap();
-    let fixtures = yaml::parse("fixtures.yaml", &fixtures);
-    let mut files = vec![("users.json".to_owned(), case.users(&fixtures))];
+fn case_config(case: &Case, fixtures: &Value, provider: &str, manager: &str) -> (Value, Vec<(String, Value)>) {
+    let mut files = vec![("users.json".to_owned(), case.users(fixtures))];
     files.extend(case.files.clone());
-    (case.config(&fixtures, provider), files)
+    (case.config(fixtures, provider, manager), files)
+}
+
+fn fixtures() -> Value {
+    yaml::parse("fixtures.yaml", &std::fs::read_to_string(clone_path("tests/cases/fixtures.yaml")).unwrap())
 }
 
 impl Case {
@@ -125,11 +131,15 @@ impl Case {
 
 impl<'a> Rig<'a> {
     async fn start(case: &'a Case) -> Result<Self, String> {
-        let provider = ScriptedProvider::start().await;
+        let (fixtures, provider) = (fixtures(), ScriptedProvider::start().await);
+        let manager = ScriptedDirectory::start(case.users(&fixtures)).await;
         let url = if case.unreachable() { format!("http://{}/x", unused_address()) } else { provider.url() };
-        let (config, files) = case_config(case, &url);
+        let (config, files) = case_config(case, &fixtures, &url, &manager.url());
         let server = TestServer::start(&config, &files, &case.env, case.now()).await?;
-        Ok(Self { case, server, provider })
+        for (at, token, answer) in case.known_tokens() {
+            provider.answer_of(at, token, Answer::text("application/json", &case.body(&answer)));
+        }
+        Ok(Self { case, server, provider, manager, fixtures })
     }
 
     async fn over_grpc(&self, raw_headers: bool) -> Option<String> {
@@ -165,10 +175,13 @@ impl<'a> Rig<'a> {
     fn prepare(&self, step: &Step) -> Sent {
         self.server.clock.advance(jiff::SignedDuration::from_secs(step.advance));
         if let Some(answer) = &step.answer {
-            let body = self.case.body(answer);
-            let scripted = Answer::text(answer.content_type.as_deref().unwrap_or("application/json"), &body);
-            let (status, delay) = (answer.status.unwrap_or(200), Duration::from_millis(answer.delay));
-            self.provider.answer("t1", Answer { status, delay, cut_short: answer.cut_short, ..scripted });
+            self.provider.answer("t1", self.scripted(answer));
+        }
+        if let Some(answer) = &step.directory {
+            self.manager.answer(answer.status.map(|_| self.scripted(answer)));
+        }
+        if let Some(users) = &step.users {
+            self.manager.users(case::users(users, &self.fixtures));
         }
         let (method, target, parts) = step.request.parts();
         let mut headers: Vec<(String, Vec<u8>)> =
@@ -178,7 +191,17 @@ impl<'a> Rig<'a> {
         if self.case.sends_token() && !says_otherwise && !elsewhere {
             headers.push(("Authorization".to_owned(), b"Bearer t1".to_vec()));
         }
-        Sent { method, target, headers, body: parts.body, extensions: parts.extensions }
+        let certificate =
+            parts.certificate.map(|name| self.fixtures["certificates"][name].as_str().unwrap().to_owned());
+        let (body, extensions) = (parts.body, parts.extensions);
+        Sent { method, target, headers, body, extensions, certificate: certificate.unwrap_or_default() }
+    }
+
+    fn scripted(&self, answer: &case::Answer) -> Answer {
+        let scripted =
+            Answer::text(answer.content_type.as_deref().unwrap_or("application/json"), &self.case.body(answer));
+        let (status, delay) = (answer.status.unwrap_or(200), Duration::from_millis(answer.delay));
+        Answer { status, delay, cut_short: answer.cut_short, ..scripted }
     }
 
     /// What is not as expected.
@@ -190,9 +213,24 @@ impl<'a> Rig<'a> {
             Expect { deny: Some(status), .. } => as_refused(&mut wrong, seen, &[*status], expect),
             _ => as_refused(&mut wrong, seen, &[400, 401, 403], expect),
         }
+        for (name, wanted) in [("rule", &expect.rule), ("reason", &expect.reason), ("filter", &expect.filter)] {
+            if let (Some(wanted), Some(metadata)) = (wanted, &seen.metadata)
+                && metadata[name] != wanted.as_str()
+            {
+                wrong.push(format!("the metadata's `{name}` is {}, not {wanted}", metadata[name]));
+            }
+        }
+        let lookups = self.manager.lookups();
+        if expect.lookups.is_some_and(|count| count != lookups) {
+            wrong.push(format!("{lookups} questions to the identity manager, not {:?}", expect.lookups));
+        }
         let calls = self.provider.calls();
         if expect.introspections.is_some_and(|count| count != calls.len()) {
             wrong.push(format!("{} introspections, not {:?}", calls.len(), expect.introspections));
+        }
+        let asked: Vec<&str> = calls.iter().map(|call| call.server).collect();
+        if expect.asked.as_ref().is_some_and(|servers| *servers != asked) {
+            wrong.push(format!("{asked:?} were asked, not {:?}", expect.asked));
         }
         if expect.authorization.is_some() && calls.last().map(|call| &call.authorization) != Some(&expect.authorization)
         {
@@ -204,7 +242,8 @@ impl<'a> Rig<'a> {
         if !calls.iter().all(as_rfc_7662_says) {
             wrong.push(format!("the provider was asked oddly: {calls:?}"));
         }
-        if format!("{:?}{}", seen.client, seen.body).contains(&self.provider.address.to_string()) {
+        let told = format!("{:?}{}", seen.client, seen.body);
+        if [self.provider.address, self.manager.address].iter().any(|address| told.contains(&address.to_string())) {
             wrong.push("the client learns an internal address (T-47)".to_owned());
         }
         (!wrong.is_empty()).then(|| format!("{}\n    seen: {seen:?}", wrong.join("\n    ")))
@@ -216,7 +255,7 @@ fn seen_through_envoy(answer: raw_http::Response) -> Seen {
         return Seen { status: answer.status, client: answer.headers, body: answer.body, ..Seen::default() };
     }
     let upstream: Vec<(String, String)> = serde_json::from_value(answer.json()["headers"].clone()).unwrap();
-    Seen { allowed: true, status: answer.status, upstream, client: answer.headers, body: String::new() }
+    Seen { allowed: true, status: answer.status, upstream, client: answer.headers, ..Seen::default() }
 }
 
 fn as_allowed(wrong: &mut Vec<String>, seen: &Seen, who: &Allow, expect: &Expect) {

@@ -28,7 +28,12 @@ pub struct Case {
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     token: Option<Value>,
+    /// Authorization server (`a` or `b`) → token → what it says of it.
+    #[serde(default)]
+    tokens: BTreeMap<String, BTreeMap<String, Value>>,
     answer: Option<Answer>,
+    /// The identity manager's whole answer.
+    directory: Option<Answer>,
     request: Option<RequestText>,
     expect: Option<Expect>,
     #[serde(default)]
@@ -44,6 +49,10 @@ pub struct Step {
     #[serde(default)]
     pub advance: i64,
     pub answer: Option<Answer>,
+    /// The identity manager's whole answer from now on; `null` as its status: CREST again.
+    pub directory: Option<Answer>,
+    /// The directory's users from now on.
+    pub users: Option<Value>,
     pub request: RequestText,
     pub expect: Expect,
 }
@@ -74,6 +83,8 @@ pub struct RequestParts {
     pub headers: Vec<(String, String)>,
     pub body: String,
     pub extensions: BTreeMap<String, String>,
+    /// A certificate of `fixtures.yaml` that the client shows.
+    pub certificate: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -104,7 +115,15 @@ pub struct Expect {
     /// A challenge without an error code (F8).
     pub no_error: bool,
     pub no_challenge: bool,
+    /// The rule that granted, the word for why not, the filter that decided: all from the dynamic metadata.
+    pub rule: Option<String>,
+    pub reason: Option<String>,
+    pub filter: Option<String>,
     pub introspections: Option<usize>,
+    /// The authorization servers that were asked, in order.
+    pub asked: Option<Vec<String>>,
+    /// How often the identity manager was asked for a user so far.
+    pub lookups: Option<usize>,
     pub authorization: Option<String>,
 }
 
@@ -144,8 +163,8 @@ pub fn files() -> Vec<String> {
 }
 
 impl Case {
-    /// The configuration, its introspection endpoint being `provider`.
-    pub fn config(&self, fixtures: &Value, provider: &str) -> Value {
+    /// The configuration, its introspection endpoint being `provider` and its identity manager's address `manager`.
+    pub fn config(&self, fixtures: &Value, provider: &str, manager: &str) -> Value {
         let mut config = fixtures["configs"][&self.config].clone();
         assert!(config.is_object(), "{}: no configuration `{}`", self.name, self.config);
         if !self.with.is_null() {
@@ -153,6 +172,9 @@ impl Case {
         }
         replace(&mut config, &|text| match text {
             "{provider}" => Some(provider.into()),
+            "{provider b}" => Some(provider.replace("/introspect", "/b/introspect").into()),
+            "{openidm}" => Some(format!("{manager}/openidm").into()),
+            "{openidm token}" => Some(format!("{manager}/token").into()),
             "{rules ACL}" => Some(fixtures["rules"]["ACL"].clone()),
             _ => None,
         });
@@ -165,11 +187,7 @@ impl Case {
 
     /// The users file.
     pub fn users(&self, fixtures: &Value) -> Value {
-        let Value::Array(names) = &self.users else {
-            return if self.users.is_null() { json!({ "managed/user": [] }) } else { self.users.clone() };
-        };
-        let named = names.iter().map(|name| fixtures["users"][name.as_str().unwrap()]["managed/user"][0].clone());
-        json!({ "managed/user": named.collect::<Vec<_>>() })
+        users(&self.users, fixtures)
     }
 
     /// The instant of the first request.
@@ -181,16 +199,19 @@ impl Case {
     pub fn steps(&self) -> Vec<Step> {
         let Some(request) = self.request.clone() else { return Vec::new() };
         let expect = self.expect.clone().unwrap_or_else(|| panic!("{}: nothing is expected", self.name));
-        let answer = self.answer.clone().or_else(|| {
-            let token =
-                json!({ "active": true, "scope": "fr:idm:*", "realm": "/", "token_type": "Bearer", "exp": "now+3600" });
-            let mut body = token;
-            yaml::merge(&mut body, self.token.as_ref()?);
-            Some(Answer { body, ..Answer::default() })
-        });
-        let mut steps = vec![Step { advance: 0, answer, request, expect }];
+        let answer = self.answer.clone().or_else(|| self.token.as_ref().map(active));
+        let mut steps =
+            vec![Step { advance: 0, answer, directory: self.directory.clone(), users: None, request, expect }];
         steps.extend(self.then.iter().cloned());
         steps
+    }
+
+    /// Authorization server, token, and what that server says of it.
+    pub fn known_tokens(&self) -> Vec<(&str, &str, Answer)> {
+        let servers = self.tokens.iter();
+        servers
+            .flat_map(|(server, tokens)| tokens.iter().map(|(token, said)| (&**server, &**token, active(said))))
+            .collect()
     }
 
     /// Whether requests carry the token `t1` unless they say otherwise.
@@ -234,6 +255,23 @@ impl RequestText {
     }
 }
 
+/// Users by name, or as they stand.
+pub fn users(written: &Value, fixtures: &Value) -> Value {
+    let Value::Array(names) = written else {
+        return if written.is_null() { json!({ "managed/user": [] }) } else { written.clone() };
+    };
+    let named = names.iter().map(|name| fixtures["users"][name.as_str().unwrap()]["managed/user"][0].clone());
+    json!({ "managed/user": named.collect::<Vec<_>>() })
+}
+
+/// What is said of an active token, with `said` over it.
+fn active(said: &Value) -> Answer {
+    let mut body =
+        json!({ "active": true, "scope": "fr:idm:*", "realm": "/", "token_type": "Bearer", "exp": "now+3600" });
+    yaml::merge(&mut body, said);
+    Answer { body, ..Answer::default() }
+}
+
 /// Replaces whole texts, at any depth.
 fn replace(value: &mut Value, with: &dyn Fn(&str) -> Option<Value>) {
     match value {
@@ -253,5 +291,5 @@ pub fn fixture(name: &str, provider: &str, with: &Value) -> Value {
     let text = fs::read_to_string(clone_path("tests/cases/fixtures.yaml")).unwrap();
     let case = json!({ "name": name, "config": name, "with": with });
     let case: Case = serde_json::from_value(case).unwrap();
-    case.config(&yaml::parse("fixtures.yaml", &text), provider)
+    case.config(&yaml::parse("fixtures.yaml", &text), provider, "")
 }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use envoy_types::pb::google::protobuf::value::Kind;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
 
 /// A request as a client sends it.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +20,8 @@ pub struct Sent {
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: String,
     pub extensions: BTreeMap<String, String>,
+    /// The client's certificate, PEM; empty where it showed none.
+    pub certificate: String,
 }
 
 /// What became of it.
@@ -32,6 +37,8 @@ pub struct Seen {
     pub client: Vec<(String, String)>,
     /// The body the client got.
     pub body: String,
+    /// What later filters may read; `None` where Envoy stands between.
+    pub metadata: Option<Value>,
 }
 
 impl Sent {
@@ -67,6 +74,10 @@ impl Sent {
         }
         CheckRequest {
             attributes: Some(AttributeContext {
+                source: Some(Peer {
+                    certificate: utf8_percent_encode(&self.certificate, NON_ALPHANUMERIC).to_string(),
+                    ..Peer::default()
+                }),
                 request: Some(Request { http: Some(http), ..Request::default() }),
                 context_extensions: self.extensions.clone().into_iter().collect(),
                 ..AttributeContext::default()
@@ -77,6 +88,7 @@ impl Sent {
     /// What Envoy makes of `answer`: the request with its edits, or the refusal.
     pub fn after(&self, answer: CheckResponse) -> Seen {
         let status = answer.status.expect("an answer without a status is an allow to Envoy");
+        let metadata = answer.dynamic_metadata.map(|metadata| json(Kind::StructValue(metadata)));
         match answer.http_response.expect("every answer says what becomes of the request") {
             HttpResponse::OkResponse(ok) => {
                 assert_eq!(status.code, 0, "an `ok_response` beside the code of a denial");
@@ -86,13 +98,13 @@ impl Sent {
                     upstream.push((name, value));
                 }
                 upstream.retain(|(held, _)| !ok.headers_to_remove.iter().any(|name| name.eq_ignore_ascii_case(held)));
-                Seen { allowed: true, status: 200, upstream, ..Seen::default() }
+                Seen { allowed: true, status: 200, upstream, metadata, ..Seen::default() }
             }
             HttpResponse::DeniedResponse(refusal) | HttpResponse::ErrorResponse(refusal) => {
                 assert_ne!(status.code, 0, "Envoy lets a denial with the code OK pass");
                 let code = refusal.status.expect("a refusal has a status").code;
                 let client = refusal.headers.into_iter().map(header).collect();
-                Seen { status: u16::try_from(code).unwrap(), client, body: refusal.body, ..Seen::default() }
+                Seen { status: u16::try_from(code).unwrap(), client, body: refusal.body, metadata, ..Seen::default() }
             }
         }
     }
@@ -102,6 +114,21 @@ impl Sent {
 pub async fn check(address: SocketAddr, question: CheckRequest) -> CheckResponse {
     let mut client = AuthorizationClient::connect(format!("http://{address}")).await.unwrap();
     client.check(question).await.expect("no failure is ever a gRPC error (J17)").into_inner()
+}
+
+fn json(kind: Kind) -> Value {
+    let inner = |value: Option<Kind>| value.map_or(Value::Null, json);
+    match kind {
+        Kind::NullValue(_) => Value::Null,
+        Kind::NumberValue(number) => number.into(),
+        Kind::StringValue(text) => text.into(),
+        Kind::BoolValue(flag) => flag.into(),
+        Kind::ListValue(list) => list.values.into_iter().map(|item| inner(item.kind)).collect(),
+        Kind::StructValue(members) => {
+            let members = members.fields.into_iter().map(|(name, member)| (name, inner(member.kind)));
+            Value::Object(members.collect::<Map<_, _>>())
+        }
+    }
 }
 
 fn joined(all: Vec<(String, Vec<u8>)>) -> HashMap<String, String> {

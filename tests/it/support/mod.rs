@@ -3,6 +3,7 @@
 pub mod case;
 pub mod certificates;
 pub mod check;
+pub mod directory;
 pub mod echo;
 pub mod envoy;
 pub mod grpcurl;

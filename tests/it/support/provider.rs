@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -41,6 +40,8 @@ impl Answer {
 /// One question that arrived.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// Which of the authorization servers was asked.
+    pub server: &'static str,
     pub token: String,
     pub authorization: Option<String>,
     pub accept: Option<String>,
@@ -49,11 +50,11 @@ pub struct Call {
 
 #[derive(Default)]
 struct Script {
-    answers: Mutex<HashMap<String, Answer>>,
+    answers: Mutex<HashMap<(&'static str, String), Answer>>,
     calls: Mutex<Vec<Call>>,
 }
 
-/// The authorization server. A token without an answer is inactive.
+/// Two authorization servers, `a` and `b`, behind one address. A token without an answer is inactive.
 pub struct ScriptedProvider {
     pub address: SocketAddr,
     script: Arc<Script>,
@@ -65,7 +66,11 @@ impl ScriptedProvider {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::new(Script::default());
-        let app = Router::new().route("/introspect", post(introspect)).with_state(Arc::clone(&script));
+        let ask = |server| {
+            let script = Arc::clone(&script);
+            post(move |headers, body| introspect(server, script, headers, body))
+        };
+        let app = Router::new().route("/introspect", ask("a")).route("/b/introspect", ask("b"));
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { address, script, task }
     }
@@ -75,9 +80,15 @@ impl ScriptedProvider {
         format!("http://{}/introspect", self.address)
     }
 
-    /// From now on `token` is answered so.
+    /// From now on `a` answers so for `token`.
     pub fn answer(&self, token: &str, answer: Answer) {
-        self.script.answers.lock().unwrap().insert(token.to_owned(), answer);
+        self.answer_of("a", token, answer);
+    }
+
+    /// From now on `server` answers so for `token`.
+    pub fn answer_of(&self, server: &str, token: &str, answer: Answer) {
+        let server = if server == "b" { "b" } else { "a" };
+        self.script.answers.lock().unwrap().insert((server, token.to_owned()), answer);
     }
 
     /// Every question so far.
@@ -92,12 +103,12 @@ impl Drop for ScriptedProvider {
     }
 }
 
-async fn introspect(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn introspect(server: &'static str, script: Arc<Script>, headers: HeaderMap, body: Bytes) -> Response {
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let token = form.iter().find(|(name, _)| name == "token").map(|(_, value)| value.clone()).unwrap_or_default();
     let header = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let call = Call { token, authorization: header("authorization"), accept: header("accept"), form };
-    let answer = script.answers.lock().unwrap().get(&call.token).cloned();
+    let call = Call { server, token, authorization: header("authorization"), accept: header("accept"), form };
+    let answer = script.answers.lock().unwrap().get(&(server, call.token.clone())).cloned();
     script.calls.lock().unwrap().push(call);
     let answer = answer.unwrap_or_else(|| Answer::json(&serde_json::json!({ "active": false })));
     tokio::time::sleep(answer.delay).await;
