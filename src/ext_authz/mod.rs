@@ -1,5 +1,6 @@
 //! How does Envoy ask, and how is it answered? The only module that names Envoy's types.
 
+pub mod answered;
 pub mod encode;
 pub mod explain;
 pub mod recorded;

@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use super::answered::Answered;
 use super::encode::encode;
 use super::view::view;
 use crate::audit::{AuditContext, AuditEvent, AuditWriter};
@@ -65,8 +66,8 @@ impl AuthorizationService {
 
     /// The service as tonic serves it.
     #[must_use]
-    pub fn into_server(self) -> AuthorizationServer<Self> {
-        AuthorizationServer::new(self)
+    pub fn into_server(self) -> Answered<AuthorizationServer<Self>> {
+        Answered(AuthorizationServer::new(self))
     }
 
     /// Decides one question. Never fails: what goes wrong is a denial or an outage, for Envoy lets
