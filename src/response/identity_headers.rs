@@ -95,14 +95,17 @@ impl IdentityHeaders {
 }
 
 /// The cookies but for `name`; `None` where nothing is left, or where what is left cannot be sent on as it is.
+///
+/// INVARIANT: split as the credential is found, at `;` and at the `,` by which proxies join headers.
 fn cookies_without(request: &RequestView<'_>, name: &str) -> Option<String> {
+    let is_credential = |part: &str| part.trim().split_once('=').is_some_and(|(held, _)| held == name);
     let mut rest = Vec::new();
     for value in request.headers.values(COOKIE.as_str()) {
         for pair in std::str::from_utf8(value).ok()?.split(';') {
-            let pair = pair.trim();
-            let (held, _) = pair.split_once('=').unwrap_or((pair, ""));
-            if !pair.is_empty() && held != name {
-                rest.push(pair);
+            let parts: Vec<&str> = pair.split(',').filter(|part| !is_credential(part)).collect();
+            let pair = parts.join(",");
+            if !pair.trim().is_empty() {
+                rest.push(pair.trim().to_owned());
             }
         }
     }

@@ -172,7 +172,13 @@ fn the_credential_is_removed_from_wherever_it_may_stand() {
     let settings = Settings { remove_credential: true, ..settings(&[]) };
     let responder = Responder::new("default", settings, &places);
     let allow = Decision::Allow(permit(principal(json!({}), json!({}), &[])));
-    for (cookie, rest) in [("a=1; sid=t; b=2", Some("a=1; b=2")), ("sid=t", None)] {
+    for (cookie, rest) in [
+        ("a=1; sid=t; b=2", Some("a=1; b=2")),
+        ("sid=t", None),
+        ("a=1,sid=t", Some("a=1")),
+        ("sid=t,a=1; b=2,3", Some("a=1; b=2,3")),
+        ("a=1;, sid=t", Some("a=1")),
+    ] {
         let sent = owned(&[("cookie", cookie)]);
         let Reply::Pass(pass) = responder.reply(&allow, &view("/x", &sent)) else { panic!() };
         assert_eq!(pass.remove_query_parameters, ["access_token"]);
