@@ -24,16 +24,19 @@
 
 mod analysis;
 mod bind;
+mod failure;
+mod regexes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, Program, Value};
+use cel::{Context, Env, IdedExpr, Value};
 
 use super::facts::Facts;
 use super::pattern::Pattern;
 use super::settings::Style;
 use analysis::Needs;
+use regexes::Regexes;
 
 /// The most bytes an expression may have (T-10).
 const LONGEST: usize = 4096;
@@ -46,8 +49,9 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 /// A compiled `when`.
 #[derive(Debug)]
 pub(super) struct When {
-    program: Program,
+    expression: IdedExpr,
     needs: Needs,
+    regexes: Regexes,
 }
 
 impl When {
@@ -73,8 +77,10 @@ impl When {
         let program = ENVIRONMENT
             .compile(text)
             .map_err(|errors| format!("`{text}` is no CEL expression: {}", one_line(&errors.to_string())))?;
-        let needs = Needs::of(program.expression(), pattern, style)?;
-        Ok(Self { program, needs })
+        let mut expression = program.expression().clone();
+        let needs = Needs::of(&expression, pattern, style)?;
+        let regexes = Regexes::take_over(&mut expression)?;
+        Ok(Self { expression, needs, regexes })
     }
 
     /// Whether the expression holds.
@@ -83,23 +89,16 @@ impl When {
     /// Why it could not be evaluated, for the audit.
     pub(super) fn holds(&self, facts: &Facts<'_>, pattern: &Pattern) -> Result<bool, String> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        self.regexes.bind(&mut context)?;
         bind::variables(&mut context, &self.needs, facts, pattern)?;
         // SECURITY: whatever a foreign evaluator does, a check ends in a verdict.
-        match catch_unwind(AssertUnwindSafe(|| self.program.execute(&context))) {
+        match catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.expression, &context))) {
             Ok(Ok(Value::Bool(holds))) => Ok(holds),
             Ok(Ok(other)) => Err(format!("found {}, expected true or false", other.type_of())),
-            Ok(Err(error)) => Err(one_line(&error.to_string())),
+            Ok(Err(error)) => Err(failure::told(&error, &self.needs)),
             Err(_) => Err("the evaluation broke off".to_owned()),
         }
     }
-}
-
-/// Whether a regular expression can be compiled.
-fn regex_problem(pattern: &str) -> Option<String> {
-    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-    context.add_variable_from_value("pattern", pattern);
-    let program = ENVIRONMENT.compile("''.matches(pattern)").ok()?;
-    program.execute(&context).err().map(|error| one_line(&error.to_string()))
 }
 
 fn one_line(text: &str) -> String {

@@ -105,6 +105,9 @@ fn the_variables_hold_what_the_table_says() {
         ("'boss' in authorization.roles && authorization.roles.size() == 2", true),
         ("authenticationId == 'alice'", true),
         ("user.region.matches('^e[u]$')", true),
+        ("matches(user.region, '^e$')", false),
+        ("user.tags.exists(tag, tag.matches('^b') && !tag.matches('^a'))", true),
+        ("[user.region.matches('u')] == [true] && {'k': user.region.matches('x')} == {'k': false}", true),
         ("request.path.startsWith('/orders/' + params.id)", true),
         ("user.region == 'us' ? false : true", true),
         ("{'eu': 1}[user.region] == 1", true),
@@ -239,4 +242,53 @@ proptest! {
             let _ = case().holds(&text);
         }
     }
+}
+
+#[test]
+fn what_went_wrong_is_told_without_the_values_that_were_looked_at() {
+    let secret = Case { headers: vec![("authorization", b"Bearer s3cret"), ("cookie", b"sid=s3cret")], ..case() };
+    for expression in [
+        "request.headers['authorization'] + 1 == 2",
+        "1 + request.headers['authorization'] == 2",
+        "request.headers['authorization'] < 1",
+        "request.headers['authorization'] - 'x' == 2",
+        "-request.headers['authorization'] == 2",
+        "!request.headers['authorization']",
+        "request.headers['authorization'] ? true : false",
+        "request.headers['authorization']",
+        "request.headers['authorization'] && true",
+        "request.headers['authorization'].x == 1",
+        "request.headers['authorization'][0] == 1",
+        "request.headers + 1 == 2",
+        "int(request.headers['authorization']) == 1",
+        "double(request.headers['authorization']) == 1.0",
+        "uint(request.headers['authorization']) == 1u",
+        "bool(request.headers['authorization'])",
+        "request.headers['authorization'].startsWith(1)",
+        "request.headers[request.headers['cookie']] == 'x'",
+        "{request.headers['cookie']: 1}['y'] == 1",
+        "{request.headers['cookie']: 1, request.headers['cookie']: 2} == {}",
+        "1 in request.headers['authorization']",
+        "request.headers['authorization'].all(x, x)",
+        "[1, 2][request.headers['authorization']] == 1",
+        "user[request.headers['authorization']] == 1",
+        "(9223372036854775807 + size(request.headers['authorization'])) == 1",
+        "[request.headers['authorization']] + 'x' == 1",
+    ] {
+        let told = secret.holds(expression);
+        assert!(!format!("{told:?}").contains("s3cret"), "{expression}: {told:?}");
+    }
+}
+
+#[test]
+fn a_regular_expression_is_not_compiled_for_each_item_that_a_client_sends() {
+    let list = vec!["abc-def"; 1000].join(",");
+    let many = Case { headers: vec![("x-list", list.as_bytes())], ..case() };
+    let started = std::time::Instant::now();
+    assert_eq!(many.holds("request.headerList['x-list'].all(x, x.matches('^[\\\\w-]{1,64}$'))"), Ok(true));
+    assert!(
+        started.elapsed().as_secs() < 5,
+        "took {:?}; compiling it a thousand times takes minutes",
+        started.elapsed()
+    );
 }
