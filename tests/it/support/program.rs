@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use jiff::Timestamp;
 use keyward::app::assemble::assemble;
 use keyward::app::outside::RealServers;
@@ -95,7 +94,7 @@ impl TestServer {
         let cell = Arc::new(ArcSwap::from_pointee(authorizer));
         let service =
             AuthorizationService::new(cell, Arc::<FixedClock>::clone(&clock), writer, Arc::<Metrics>::clone(&metrics));
-        let service = AuthorizationServer::new(service);
+        let service = service.into_server();
         let bound = Bound::bind(&loaded.config.listen, service, Arc::clone(&metrics)).await;
         let bound = bound.map_err(|error| error.to_string())?;
         let bound = bound.with_drain(Drain { grace: Duration::ZERO, deadline: Duration::from_secs(5) });
