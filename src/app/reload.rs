@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::Notify;
+
 use super::App;
 use super::watch::FileWatch;
 use crate::config::{self, Environment, Loaded, Problem};
@@ -26,27 +28,33 @@ impl<'a> Reloader<'a> {
         Self { app, path, environment, listen, sources, seen }
     }
 
-    /// Reads the configuration again whenever one of its files changes, for ever.
+    /// Reads the configuration again whenever one of its files changes or `asked` says so, for ever.
     ///
     /// INVARIANT: a configuration that cannot be used changes nothing; what was last good goes on deciding.
-    pub async fn keep_fresh(mut self) {
+    pub async fn keep_fresh(mut self, asked: &Notify) {
         loop {
             let mut watch = FileWatch::new(self.sources.iter().map(PathBuf::as_path));
             let watched = self.sources.clone();
             while self.sources == watched {
-                watch.changed().await;
-                self.look();
+                tokio::select! {
+                    () = watch.changed() => self.look(),
+                    () = asked.notified() => self.read_again(),
+                }
             }
         }
     }
 
     /// Reads again if any file is other than it was.
     fn look(&mut self) {
-        let now = digest(&self.sources);
-        if now == self.seen {
+        if digest(&self.sources) == self.seen {
             return;
         }
-        self.seen = now;
+        self.read_again();
+    }
+
+    /// Reads again, changed or not: whoever asks wants to see in the log what became of it.
+    fn read_again(&mut self) {
+        self.seen = digest(&self.sources);
         let usable = self.reload();
         self.app.metrics().reloaded(usable);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{Outcome, complain, runtime};
 use crate::app::reload::Reloader;
@@ -20,7 +21,7 @@ use crate::telemetry::logging::{self, Format};
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// The configuration file, YAML or JSON; read again whenever it changes
+    /// The configuration file, YAML or JSON; read again whenever it changes, and on SIGHUP
     #[arg(long, short, value_name = "FILE", env = "KEYWARD_CONFIG")]
     config: PathBuf,
     /// error, warn, info, debug, trace, or directives such as `info,keyward::app=debug`
@@ -37,7 +38,7 @@ pub(super) struct ServeArgs {
     drain_deadline: u32,
 }
 
-/// Serves until SIGTERM or SIGINT; a second one does not wait for anybody.
+/// Serves until SIGTERM or SIGINT; a second one does not wait for anybody. SIGHUP reads the configuration again.
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let format =
         args.log_format.unwrap_or_else(|| if io::stderr().is_terminal() { Format::Text } else { Format::Json });
@@ -73,7 +74,7 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
 }
 
 async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
-    let mut signals = match Signals::new() {
+    let (mut signals, mut hang_up) = match Signals::new().and_then(|s| Ok((s, signal(SignalKind::hangup())?))) {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "cannot listen for signals");
@@ -93,10 +94,12 @@ async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
     let running = bound.run(async {
         let _stop_was_said_or_dropped = stopped.await;
     });
+    let asked = Notify::new();
     let living = async {
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "asked to end"),
-            () = Reloader::new(&app, &args.config, &ProcessEnvironment, loaded).keep_fresh() => {}
+            () = Reloader::new(&app, &args.config, &ProcessEnvironment, loaded).keep_fresh(&asked) => {}
+            () = pass_on(&mut hang_up, &asked) => {}
         }
         let _server_is_gone = stop.send(());
         let name = signals.next().await;
@@ -112,6 +115,14 @@ async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
             Outcome::Done
         }
         () = living => Outcome::No,
+    }
+}
+
+/// Asks whenever the signal comes, for ever.
+async fn pass_on(hang_up: &mut Signal, asked: &Notify) {
+    loop {
+        let _some_or_none = hang_up.recv().await;
+        asked.notify_one();
     }
 }
 

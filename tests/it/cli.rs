@@ -122,8 +122,18 @@ fn a_server_tells_its_health_follows_its_configuration_and_ends_when_told() {
     write(directory.path(), &CONFIGURATION.replace("clerk", "manager"));
     until(&log, "the configuration was read again");
 
-    let told = Command::new("kill").args(["-TERM", &serving.0.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    let signal =
+        |name: &str| Command::new("kill").args([name, &serving.0.id().to_string()]).status().unwrap().success();
+    assert!(signal("-HUP"));
+    let readings = || std::fs::read_to_string(&log).unwrap().matches("the configuration was read again").count();
+    let asked = Instant::now();
+    while readings() < 2 {
+        assert!(asked.elapsed() < PATIENCE, "SIGHUP does not read the configuration again");
+        std::thread::yield_now();
+    }
+    assert_eq!(run(&["health", "--address", &address]).0, Some(0), "SIGHUP ends nothing");
+
+    assert!(signal("-TERM"));
     assert_eq!(serving.0.wait().unwrap().code(), Some(0));
     assert!(!socket.exists());
     assert!(!std::fs::read_to_string(&log).unwrap().contains("s3cret"));
