@@ -1,6 +1,6 @@
 //! Where do diagnostics go? To stderr, as JSON lines or as text; stdout belongs to results and to the audit.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -34,7 +34,8 @@ pub fn init(level: &str, format: Format) -> Result<(), LevelError> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _already_started = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
-        Format::Text => builder.try_init(),
+        // Colours are for eyes: in a file they are noise that no `grep` expects.
+        Format::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
     };
     Ok(())
 }
