@@ -70,7 +70,11 @@ async fn ask(endpoint: Endpoint, service: &str) -> Result<ServingStatus, String>
 fn refusal(status: &Status, service: &str) -> String {
     match status.code() {
         Code::NotFound => format!("it knows no service `{service}`"),
-        code => format!("it answered {code:?}: {}", status.message()),
+        code => format!(
+            "it does not answer as a server for gRPC without TLS does ({code:?}: {}); if it listens with TLS, ask a listener \
+             without, such as a Unix socket",
+            status.message()
+        ),
     }
 }
 
