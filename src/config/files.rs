@@ -17,7 +17,10 @@ pub(super) fn properties(tree: &Node, cx: &mut Context<'_>) -> Properties {
         let text = match cx.read_text(file) {
             Ok(text) => text,
             Err(error) => {
-                cx.problems.push(Problem::new(&node.place, format!("the property file {error}")));
+                cx.problems.push(Problem::new(
+                    &node.place,
+                    format!("the property file {} {error}", super::shape::shown(node, false)),
+                ));
                 continue;
             }
         };

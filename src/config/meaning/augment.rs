@@ -77,7 +77,8 @@ fn source(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::Script) -> Option<(S
         (None, Some(file)) => match cx.read_text(file) {
             Ok(text) => Some((text, Some(cx.resolve(file).display().to_string()))),
             Err(error) => {
-                cx.problem(&here.child("file"), format!("the file {error}"));
+                let here = here.child("file");
+                cx.problem(&here, format!("the file {} {error}", here.shown()));
                 None
             }
         },

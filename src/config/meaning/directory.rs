@@ -23,8 +23,14 @@ pub(super) fn directory(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::
         (Some(idm), None, None) => self::idm(cx, &here.child("idm"), idm),
         (None, Some(file), None) => users_file(cx, &here.child("file"), &file).map(Settings::File),
         (None, None, Some(_)) => Some(Settings::Token),
-        _ => {
-            cx.problem(here, "expected exactly one of `idm`, `file` and `token`");
+        (idm, file, token) => {
+            let written = [("idm", idm.is_some()), ("file", file.is_some()), ("token", token.is_some())];
+            let written: Vec<_> = written.iter().filter(|(_, is)| *is).map(|(key, _)| format!("`{key}`")).collect();
+            let (found, advice) = match written.as_slice() {
+                [] => ("nothing".to_owned(), "; `token: {}` takes the token's own claims"),
+                keys => (keys.join(" and "), "; keep one"),
+            };
+            cx.problem(here, format!("found {found}, expected exactly one of `idm`, `file` and `token`{advice}"));
             None
         }
     }
@@ -84,7 +90,7 @@ fn users_file(cx: &mut Context<'_>, here: &Here<'_>, file: &str) -> Option<FileU
     let text = match cx.read_text(file) {
         Ok(text) => text,
         Err(error) => {
-            cx.problem(here, format!("the users' file {error}"));
+            cx.problem(here, format!("the users' file {} {error}", here.shown()));
             return None;
         }
     };

@@ -99,6 +99,7 @@ pub(super) fn secret(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::SecretTex
                 text
             }
             Err(error) => {
+                // The name may be the secret itself, written in the wrong place: the place says enough.
                 cx.problem(&here.child("file"), format!("the secret's file {error}"));
                 return None;
             }
@@ -170,7 +171,7 @@ pub(super) fn trusted_roots(cx: &mut Context<'_>, here: &Here<'_>, file: Option<
             None
         }
         Err(error) => {
-            cx.problem(here, format!("the file {error}"));
+            cx.problem(here, format!("the file {} {error}", here.shown()));
             None
         }
     }

@@ -88,7 +88,7 @@ keyward.yaml:3:13 rsFilter.clientId: found an empty text; give a value
 keyward.yaml:4:24 rsFilter.clientSecret.env: the environment variable `AM_SECRET` is not set
 keyward.yaml:5:23 rsFilter.tokenIntrospectUrl: found a URL of scheme `ftp`, expected `https` and a host
 keyward.yaml:6:22 rsFilter.introspectTimeout: found a timeout of zero, expected a duration such as `5 seconds`
-keyward.yaml:7:17 rsFilter.trustedRoots: the file does not exist
+keyward.yaml:7:17 rsFilter.trustedRoots: the file `nowhere.pem` does not exist
 keyward.yaml:8:24 rsFilter.cache.maxTimeout: found `none`, expected a duration such as `300 seconds`; `none` means no limit to some and no time to others; write `zero` or `unlimited`
 keyward.yaml:8:40 rsFilter.cache.negative: found no limit, expected a duration such as `5 seconds`; write one that ends
 keyward.yaml:8:65 rsFilter.cache.staleIfError: found `5`, expected a duration such as `300 seconds`; write the unit
@@ -96,7 +96,7 @@ keyward.yaml:9:13 rsFilter.scopes[0]: found an empty scope or one with a space; 
 keyward.yaml:10:11 rsFilter.issuer: found an empty value; give one or take the key away
 keyward.yaml:11:25 rsFilter.credential.cookie: found no name, expected letters, digits, `-` and `_`
 keyward.yaml:11:40 rsFilter.credential.header: found a header that routes, frames or authenticates requests; choose another name, such as `x-auth-id`
-keyward.yaml:12:58 rsFilter.augmentSecurityContext.file: the file does not exist
+keyward.yaml:12:58 rsFilter.augmentSecurityContext.file: the file `auth/mine.js` does not exist
 keyward.yaml:14:7 rsFilter.subjectMapping[0]: found `resourceTypeMapping` and `queryOnResource`, expected one of them; take one away
 keyward.yaml:15:7 rsFilter.subjectMapping[1]: ambiguous subject mappings: subjectMapping[0] is for the same realm too; keep one
 keyward.yaml:16:7 rsFilter.subjectMapping[2]: expected `resourceTypeMapping` or `queryOnResource`, to say where the user lives
@@ -106,7 +106,7 @@ keyward.yaml:19:32 rsFilter.staticUserMapping[0].localUser: found `anonymous`, e
 keyward.yaml:20:18 rsFilter.staticUserMapping[1].subject: ambiguous static mappings: staticUserMapping[0] is for the same subject; keep one
 keyward.yaml:20:32 rsFilter.staticUserMapping[1].localUser: found `internal/user/`, expected a collection and an id, such as `internal/user/anonymous`
 keyward.yaml:21:38 rsFilter.anonymousUserMapping.localUser: found `/x`, expected a collection and an id, such as `internal/user/anonymous`
-keyward.yaml:22:12 directory: expected exactly one of `idm`, `file` and `token`
+keyward.yaml:22:12 directory: found `file` and `token`, expected exactly one of `idm`, `file` and `token`; keep one
 keyward.yaml:23:24 access.contextPath: found `openidm`, expected a path such as `/openidm`";
     let found = problems(&text);
     let (start, headers) = found.split_at(expected.len());
@@ -252,4 +252,31 @@ fn an_expression_where_a_number_belongs_gets_advice() {
          turn it into what is needed with `$int`, `$number`, `$bool`, `$list` or `$object`"
     );
     assert!(problems(&small("maxInFlight: { $int: '&{n|7}' }", "")).contains("it loads"));
+}
+
+#[test]
+fn what_no_yaml_reader_understands_is_told_in_plain_words() {
+    for (text, place, words) in [
+        ("a:\n  b:c\n  d: e\n", "keyward.yaml:3:", "is a space missing after its colon?"),
+        ("a:\n  b: c\n  d:e\n", "keyward.yaml:4:1", "write a space after the colon"),
+        ("a: b: c\n", "keyward.yaml:1:5", "found `: ` within a value"),
+        ("a: @b\n", "keyward.yaml:1:4", "put the text in quotes"),
+        ("a: { b: *, c: d }\n", "keyward.yaml:1:9", "found `*` or `&` that names nothing; put the text in quotes"),
+        ("a:\n  b: c\n d: e\n", "keyward.yaml:3:2", "indented otherwise"),
+        ("a: { b: /u/{id, c: d }\n", "keyward.yaml:", "put texts with `{`, `}` or `,` in quotes"),
+        ("a: { b: c }}\n", "keyward.yaml:1:", "bracket that nothing opens"),
+        ("a: \"b\n", "keyward.yaml:1:4", "no closing quote"),
+    ] {
+        let found = problems(text);
+        assert!(found.starts_with(place) && found.contains(words), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_none_or_two_says_which_were_found() {
+    let directory = |written: &str| problems(&small("", &format!("directory: {written}\n")));
+    let two = directory("{ token: {}, file: users.yaml }");
+    assert!(two.contains("found `file` and `token`, expected exactly one of"), "{two}");
+    let none = directory("{}");
+    assert!(none.contains("found nothing, expected exactly one of"), "{none}");
 }

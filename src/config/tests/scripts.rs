@@ -35,7 +35,7 @@ fn a_wrong_script_is_told_with_its_place() {
         ("{ type: groovy, source: x }", "augmentSecurityContext.type: found `groovy`, expected `text/javascript`"),
         ("{ type: text/javascript }", "augmentSecurityContext: expected exactly one of `source` and `file`"),
         ("{ type: text/javascript, source: a, file: b }", "expected exactly one of `source` and `file`"),
-        ("{ type: text/javascript, file: none.js }", "augmentSecurityContext.file: the file does not exist"),
+        ("{ type: text/javascript, file: none.js }", "augmentSecurityContext.file: the file `none.js` does not exist"),
         (
             "{ type: text/javascript, source: 'a b' }",
             "augmentSecurityContext.source: the script cannot be read: line 1",

@@ -55,11 +55,14 @@ impl<'a> Reader<'a> {
             "; indent with spaces, not with tabs"
         } else if line.contains("&{") {
             "; put a text with `&{` in quotes"
+        } else if let Some(words) = in_plain_words(info) {
+            return Problem::new(&self.place(marker), format!("cannot be read as YAML: {words}"));
         } else {
             ""
         };
         // The scanner's own words may quote the text, which may be a secret.
         let info = info.split([':', '`', '"', '\'']).next().unwrap_or_default().trim_end();
+        let info = if info.is_empty() { "found something that does not fit here" } else { info };
         Problem::new(&self.place(marker), format!("cannot be read as YAML: {info}{advice}"))
     }
 
@@ -220,4 +223,43 @@ fn number(text: &str) -> Option<Number> {
         return Some(value.into());
     }
     text.parse::<f64>().ok().and_then(Number::from_f64)
+}
+
+/// What the commonest slips look like to the scanner, and what to do about them.
+fn in_plain_words(info: &str) -> Option<&'static str> {
+    const SLIPS: &[(&str, &str)] = &[
+        ("simple key expect", "found a line that is no `key: value`; write a space after the colon"),
+        (
+            "mapping values are not allowed",
+            "found `: ` within a value; put the value in quotes, or look at the line before: is a space missing after its colon?",
+        ),
+        (
+            "unexpected character",
+            "found a character that no plain text begins with, such as `@`, `%` or a backquote; put the text in quotes",
+        ),
+        ("scanning an anchor or alias", "found `*` or `&` that names nothing; put the text in quotes"),
+        (
+            "while parsing a block mapping",
+            "found a line that is indented otherwise than its neighbours; begin the keys of one map in one column",
+        ),
+        (
+            "while parsing a block collection",
+            "found a line that is indented otherwise than its neighbours; begin the `-` of one list in one column",
+        ),
+        (
+            "while parsing a flow mapping",
+            "found no `,` or `}` where one belongs; look whether one is missing, and put texts with `{`, `}` or `,` in quotes",
+        ),
+        (
+            "while parsing a flow sequence",
+            "found no `,` or `]` where one belongs; look whether one is missing, and put texts with `[`, `]` or `,` in quotes",
+        ),
+        ("misplaced bracket", "found a closing bracket that nothing opens; take it away, or put the text in quotes"),
+        ("in a quoted scalar, found unexpected end", "found no closing quote; write one"),
+        (
+            "while scanning a quoted scalar, found unexpected end",
+            "found no closing quote for the text that begins here; write one",
+        ),
+    ];
+    SLIPS.iter().find(|(said, _)| info.contains(said)).map(|(_, words)| *words)
 }
