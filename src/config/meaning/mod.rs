@@ -192,7 +192,11 @@ fn check_names(list: &Node, cx: &mut Context<'_>) {
         let issuers = filter.get("issuers").into_iter().flat_map(Node::items).map(|node| ("issuer", node));
         for (what, node) in filter.get("name").map(|node| ("name", node)).into_iter().chain(hosts).chain(issuers) {
             let Some(text) = node.text() else { continue };
-            let text = if what == "host" { text.to_lowercase() } else { text.to_owned() };
+            let text = match what {
+                // One spelling, as requests are compared with it (T-25).
+                "host" => text.strip_suffix('.').unwrap_or(text).to_lowercase(),
+                _ => text.to_owned(),
+            };
             if let Some(first) = seen.get(&(what, text.clone())) {
                 let message = format!(
                     "found a {what} that stands already at line {}, column {}; a {what} chooses one filter",

@@ -176,7 +176,7 @@ fn filters_are_told_apart_by_name_host_and_issuer() {
     let rs = "rsFilter: { clientId: a, clientSecret: '&{s|x}', tokenIntrospectUrl: https://am.example/a }";
     let text = format!(
         "access: {{ rules: [] }}\nfilters:\n  - {{ name: a, hosts: [h], issuers: [i], {rs} }}\n  \
-         - {{ name: a, hosts: [H, 'h:80'], issuers: [i], access: {{ rules: [] }}, {rs} }}\n  - {{ {rs} }}\n"
+         - {{ name: a, hosts: [H, 'h:80', h.], issuers: [i], access: {{ rules: [] }}, {rs} }}\n  - {{ {rs} }}\n"
     );
     let found = problems(&text);
     for expected in [
@@ -184,6 +184,7 @@ fn filters_are_told_apart_by_name_host_and_issuer() {
         "keyward.yaml:4:13 filters[1].name: found a name that stands already at line 3, column 13; a name chooses one filter",
         "filters[1].hosts[0]: found a host that stands already",
         "filters[1].hosts[1]: found `h:80`, expected a host such as `api.example`, without scheme and port",
+        "filters[1].hosts[2]: found a host that stands already",
         "filters[1].issuers[0]: found a issuer that stands already",
         "keyward.yaml:5:5 filters[2].name: is missing, expected the filter's name",
     ] {
