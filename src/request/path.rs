@@ -198,6 +198,8 @@ fn hex(high: Option<u8>, low: Option<u8>) -> Result<u8, PathRefusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{EncodedSlashes, PathPolicy, PathRefusal, RequestPath};
 
     const STRICT: PathPolicy = PathPolicy { merge_slashes: false, encoded_slashes: EncodedSlashes::Refuse };
@@ -282,6 +284,25 @@ mod tests {
         assert_eq!(read("/a%2Fb%5c").as_deref(), Ok("/a%2Fb%5C"));
         for hidden in ["/a%2f..%2fb", "/..%2Fb", "/a%5c..", "/a%2f..;x", "/a//.."] {
             assert_eq!(read(hidden), Err(PathRefusal::DotSegment), "{hidden}");
+        }
+    }
+
+    proptest! {
+        /// T-40: whatever the target is, it is refused or has one reading.
+        #[test]
+        fn any_target_gets_an_answer(target in r#"/?([a-b./;\\%?#\x00-\x20\x7f]|%2[eEfF5]|%5[cC]|%[0-9a-g]|ü|\PC){0,24}"#) {
+            for merge_slashes in [false, true] {
+                for encoded_slashes in [EncodedSlashes::Refuse, EncodedSlashes::Keep] {
+                    let policy = PathPolicy { merge_slashes, encoded_slashes };
+                    if let Ok(path) = RequestPath::parse(&target, policy) {
+                        let segments: Vec<&str> = path.as_str().split('/').skip(1).collect();
+                        prop_assert!(path.as_str().starts_with('/'), "{:?}", path.as_str());
+                        prop_assert!(!segments.iter().any(|segment| matches!(*segment, "." | "..")), "{:?}", path.as_str());
+                        prop_assert!(segments.len() == 1 || !segments.contains(&""), "{:?}", path.as_str());
+                        prop_assert!(!path.as_str().chars().any(char::is_control), "{:?}", path.as_str());
+                    }
+                }
+            }
         }
     }
 }
