@@ -16,6 +16,7 @@
 //! | `person` | a person with grpcurl |
 //! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
 //! | `server` | listeners, health, reflection, the way the server ends |
+//! | `threats` | published weaknesses that no case file can tell, and the table of what holds each |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
 //!
@@ -43,4 +44,5 @@ mod person;
 mod real;
 mod server;
 mod support;
+mod threats;
 mod tls;
