@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "dev")]
 mod dev;
 mod health;
+mod idm;
 mod serve;
 mod validate;
 
@@ -56,6 +57,10 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// Read a configuration and tell every problem and warning
     Validate(ConfigArgs),
+    /// Tell what in a configuration is dangerous or does not mean what it seems: 1 where there is something
+    Lint(idm::LintArgs),
+    /// Print another product's configuration as a Keyward file
+    Import(idm::ImportArgs),
     /// Decide one recorded CheckRequest offline, and say why
     Check(check::Arguments),
     /// Try it: an authorization server, an upstream, Envoy if there is one, and Keyward between them
@@ -86,6 +91,8 @@ fn run(cli: Cli) -> Outcome {
     match cli.verb {
         Verb::Serve(args) => serve::run(&args),
         Verb::Validate(args) => validate::run(&args.config),
+        Verb::Lint(args) => idm::lint(args),
+        Verb::Import(args) => idm::import(args),
         Verb::Check(args) => check::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(args) => dev::run(&args),

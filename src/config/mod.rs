@@ -4,6 +4,7 @@ mod duration;
 mod environment;
 mod files;
 mod idm_files;
+pub mod import;
 mod meaning;
 mod problem;
 pub mod raw;
@@ -85,6 +86,19 @@ pub struct Loaded {
 /// # Errors
 /// Every problem that was found, each with its place.
 pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
+    load_as(path, env, false)
+}
+
+/// Reads a configuration file, and warns of everything that is dangerous or does not mean what it seems: more than
+/// [`load`] does, and slower.
+///
+/// # Errors
+/// Every problem that was found, each with its place.
+pub fn lint(path: &Path, env: &dyn Environment) -> Result<Vec<Problem>, Problems> {
+    load_as(path, env, true).map(|loaded| loaded.warnings)
+}
+
+fn load_as(path: &Path, env: &dyn Environment, lint: bool) -> Result<Loaded, Problems> {
     let name = path.display().to_string();
     let text = std::fs::read(path).map_err(|error| file_error(&error));
     let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
@@ -92,7 +106,7 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
         Problems::new(vec![Problem::new(&Place::whole(&name.as_str().into()), format!("the file {error}"))])
     })?;
     let base = path.parent().unwrap_or(Path::new(""));
-    let mut loaded = parse(&text, &name, base, env)?;
+    let mut loaded = parse_as(&text, &name, base, env, lint)?;
     loaded.sources.insert(0, path.to_owned());
     Ok(loaded)
 }
@@ -103,6 +117,10 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
 /// # Errors
 /// Every problem that was found, each with its place.
 pub fn parse(text: &str, name: &str, base: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
+    parse_as(text, name, base, env, false)
+}
+
+fn parse_as(text: &str, name: &str, base: &Path, env: &dyn Environment, lint: bool) -> Result<Loaded, Problems> {
     let file: Arc<str> = name.into();
     let mut cx = meaning::Context {
         env,
@@ -110,6 +128,7 @@ pub fn parse(text: &str, name: &str, base: &Path, env: &dyn Environment) -> Resu
         problems: Vec::new(),
         warnings: Vec::new(),
         sources: Vec::new(),
+        lint,
     };
     let config = read(text, &file, &mut cx);
     match config {

@@ -3,7 +3,9 @@
 mod access_file;
 pub mod augment;
 pub mod engine;
+mod remarks;
 
 pub use access_file::{AccessFileError, configs};
 pub use augment::{AugmentError, AugmentScript};
 pub use engine::{Script, ScriptError};
+pub use remarks::{Remark, remarks};

@@ -9,6 +9,7 @@
 //! | `cli` | the program's verbs, its exit codes, its life as a process |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
 //! | `herd` | many checks at once, callers that hang up |
+//! | `idm_files` | IDM's own files, pointed at, imported and linted |
 //! | `introspection` | what a real authorization server's word becomes |
 //! | `malformed` | questions that no Envoy should send |
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
@@ -36,6 +37,7 @@ mod dev;
 mod docs;
 mod envoy;
 mod herd;
+mod idm_files;
 mod introspection;
 mod malformed;
 mod no_secrets;

@@ -1,7 +1,10 @@
 //! What did the operator write as access rules?
 
+mod advice;
 mod json;
 mod remarks;
+
+pub use advice::{advice, roles_of_nobody};
 
 use std::fmt;
 

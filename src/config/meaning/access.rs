@@ -1,6 +1,6 @@
 //! Which access rules hold?
 
-use super::{Context, Here};
+use super::{Context, Here, advice};
 use crate::access::settings::{RuleProblem, RuleSettings, Style};
 use crate::access::{AccessRules, Settings};
 use crate::config::problem::Problem;
@@ -56,6 +56,9 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     for (index, rule) in settings.rules.iter().enumerate() {
         cx.warnings.extend(rule.remarks(index, style).into_iter().map(|remark| rule_problem(&place, remark)));
     }
+    if cx.lint {
+        advice::of_rules(cx, &place, &settings);
+    }
     if style == Style::Crest {
         for (index, rule) in settings.rules.iter().enumerate() {
             if rule.pattern == "privilege" || rule.pattern.starts_with("privilege/") {
@@ -102,7 +105,7 @@ fn rule(cx: &mut Context<'_>, rules: &Here<'_>, index: usize) -> Option<RuleSett
 }
 
 /// A rule's problem or remark with its place.
-fn rule_problem(rules: &Here<'_>, problem: RuleProblem) -> Problem {
+pub(super) fn rule_problem(rules: &Here<'_>, problem: RuleProblem) -> Problem {
     let rule = rules.item(problem.index);
     let place = if problem.key.is_empty() { rule } else { rule.child(problem.key) };
     // SECURITY: the message may hold the value.

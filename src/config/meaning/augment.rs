@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Context, Here};
+use super::{Context, Here, advice};
 use crate::config::problem::{Place, Problem};
 use crate::config::raw;
 use crate::config::tree::Node;
@@ -42,6 +42,9 @@ pub(super) fn augment(
     if let Err(error) = AugmentScript::compile(settings.clone()) {
         cx.problems.push(unreadable(&here, file, &error));
         return None;
+    }
+    if cx.lint {
+        advice::of_script(cx, &here, file.as_deref(), &settings.source);
     }
     for name in ABSENT.into_iter().filter(|name| !settings.globals.contains_key(*name)) {
         if names(&settings.source, name) {

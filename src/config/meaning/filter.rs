@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Context, Here, access, directory, headers, rs_filter, typed};
+use super::{Context, Here, access, advice, directory, headers, rs_filter, typed};
 use crate::config::{Filter, raw};
 use crate::request::{EncodedSlashes, PathPolicy};
 use crate::response;
@@ -37,6 +37,9 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
     let access = access::access(cx, &here.child("access"), raw.access);
     if let (Some(parts), Some(access)) = (&parts, &access) {
         access::suggest_leaf_names(cx, &rs.child("roleNames"), access, &parts.subject);
+        if let (true, None, Some(directory)) = (cx.lint, &parts.augment, &directory) {
+            advice::of_roles(cx, &here.child("access").child("rules"), access, &parts.subject, directory);
+        }
     }
     let path = path(cx, &here.child("path"), raw.path.unwrap_or_default());
     let identity_headers = raw.identity_headers.unwrap_or_else(headers::default_identity_headers);

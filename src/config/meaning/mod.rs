@@ -1,6 +1,7 @@
 //! What does a file of the right shape mean? From what was written to the settings of every stage.
 
 mod access;
+mod advice;
 mod augment;
 mod directory;
 mod filter;
@@ -33,6 +34,8 @@ pub(super) struct Context<'e> {
     pub warnings: Vec<Problem>,
     /// Every file that was read.
     pub sources: Vec<PathBuf>,
+    /// Whether warnings hold advice too, which may take longer than a start should.
+    pub lint: bool,
 }
 
 impl Context<'_> {

@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod idm_files;
+mod import;
 mod meaning;
 mod scripts;
 mod secrets;

@@ -26,6 +26,7 @@ fn resolved(text: &str, variables: &[(&str, &str)], properties: &[(&str, &str)])
         problems: Vec::new(),
         warnings: Vec::new(),
         sources: Vec::new(),
+        lint: false,
     };
     let properties = files::properties(&tree, &mut cx);
     substitute(&mut tree, &properties, &mut cx);

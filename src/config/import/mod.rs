@@ -1,0 +1,115 @@
+//! What is the one Keyward file that means the same as IDM's two?
+
+mod print;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::environment::Environment;
+use super::meaning::Context;
+use super::problem::{Place, Problem, Problems};
+use super::tree::{Kind, Node};
+use super::{Loaded, idm_files, parse_as};
+
+/// What places call the configuration that stands for IDM's files while they are read.
+const STAND_IN: &str = "(beside IDM's files)";
+/// A users' directory that is only named, never asked.
+const SOME_DIRECTORY: &str = "https://idm.invalid/openidm";
+
+/// Which of IDM's files there are.
+#[derive(Debug, Clone, Default)]
+pub struct IdmFiles {
+    /// `conf/authentication.json`.
+    pub authentication: Option<PathBuf>,
+    /// `conf/access.json`, or `script/access.js`.
+    pub access: Option<PathBuf>,
+}
+
+/// IDM's files as one Keyward file: YAML with comments. Expressions stay as they are.
+///
+/// Where a part is missing, so it is in the result. What Keyward must know beside IDM's files stands in it as an expression
+/// that has no default: where the users live, and a secret that only IDM can read.
+///
+/// # Errors
+/// Every problem of the files.
+pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problems> {
+    let mut cx = context(env);
+    let at = Place::whole(&STAND_IN.into());
+    let rs_filter = files.authentication.as_deref().and_then(|file| idm_files::rs_filter(&at, &name(file), &mut cx));
+    let rules = files.access.as_deref().and_then(|file| idm_files::access_rules(&at, &name(file), &mut cx));
+    if !cx.problems.is_empty() {
+        return Err(Problems::new(cx.problems));
+    }
+    let encrypted = rs_filter.as_ref().and_then(|node| node.get("clientSecret")).is_some_and(is_encrypted);
+    let loaded = load(files, encrypted, env, false)?;
+    let rules = rules.map(|mut rules| {
+        if rules.place.file.ends_with(".js") {
+            escape(&mut rules);
+        }
+        rules
+    });
+    Ok(print::file(files, rs_filter.as_ref(), rules.as_ref(), &of_files(loaded.warnings)))
+}
+
+/// What is dangerous in IDM's files or does not mean what it seems.
+///
+/// # Errors
+/// Every problem of the files.
+pub fn lint(files: &IdmFiles, env: &dyn Environment) -> Result<Vec<Problem>, Problems> {
+    load(files, false, env, true).map(|loaded| of_files(loaded.warnings))
+}
+
+fn of_files(warnings: Vec<Problem>) -> Vec<Problem> {
+    warnings.into_iter().filter(|warning| &*warning.place.file != STAND_IN).collect()
+}
+
+/// Reads the files as a server would, with what they need beside them.
+fn load(files: &IdmFiles, encrypted: bool, env: &dyn Environment, lint: bool) -> Result<Loaded, Problems> {
+    let mut text = Map::new();
+    text.insert("directory".to_owned(), json!({ "idm": { "url": SOME_DIRECTORY } }));
+    match &files.authentication {
+        Some(file) => {
+            text.insert("rsFilterFile".to_owned(), name(file).into());
+            if encrypted {
+                text.insert("rsFilter".to_owned(), json!({ "clientSecret": "not read" }));
+            }
+        }
+        None => {
+            let url = "https://am.invalid/introspect";
+            // Users with roles of their own: whoever they are, no role is nobody's.
+            let mapping = json!([{ "queryOnResource": "managed/user", "userRoles": "authzRoles/*" }]);
+            let rs_filter =
+                json!({ "clientId": "x", "clientSecret": "x", "tokenIntrospectUrl": url, "subjectMapping": mapping });
+            text.insert("rsFilter".to_owned(), rs_filter);
+        }
+    }
+    match &files.access {
+        Some(file) => text.insert("accessFile".to_owned(), name(file).into()),
+        None => text.insert("access".to_owned(), json!({ "style": "crest", "rules": [] })),
+    };
+    parse_as(&Value::Object(text).to_string(), STAND_IN, Path::new(""), env, lint)
+}
+
+fn context(env: &dyn Environment) -> Context<'_> {
+    Context { env, base: PathBuf::new(), problems: Vec::new(), warnings: Vec::new(), sources: Vec::new(), lint: false }
+}
+
+fn name(file: &Path) -> String {
+    file.display().to_string()
+}
+
+/// A32.
+fn is_encrypted(secret: &Node) -> bool {
+    matches!(secret.kind, Kind::Map(_)) && secret.get("$crypto").is_some()
+}
+
+/// What looks like an expression in a script is none, and must not become one.
+fn escape(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Text(text) => *text = text.replace("&{", "\\&{"),
+        Kind::List(items) => items.iter_mut().for_each(escape),
+        Kind::Map(entries) => entries.iter_mut().for_each(|entry| escape(&mut entry.node)),
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) => {}
+    }
+}

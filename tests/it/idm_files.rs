@@ -1,0 +1,56 @@
+//! Can a person point the program at IDM's own files?
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::clone_path;
+
+fn keyward(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    command.args(arguments).current_dir(folder).env("IDM_URL", "https://idm.example/openidm");
+    let Output { status, stdout, stderr } = command.env_remove("KEYWARD_CONFIG").output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+const BOTH: [&str; 5] = ["idm", "--authentication", "conf/authentication.json", "--access", "conf/access.json"];
+
+fn verb(verb: &'static str) -> Vec<&'static str> {
+    [&[verb], &BOTH[..]].concat()
+}
+
+#[test]
+fn what_import_prints_is_a_valid_configuration() {
+    let (code, printed, stderr) = keyward(&clone_path("tests/config/idm"), &verb("import"));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(printed.starts_with("# Made by `keyward import idm` from conf/authentication.json and"), "{printed}");
+    assert!(printed.contains("file: script/auth/mine.js"), "{printed}");
+    // Loaded from a folder of the same layout, in which nothing else is needed.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("script/auth")).unwrap();
+    std::fs::copy(clone_path("tests/config/idm/script/auth/mine.js"), folder.path().join("script/auth/mine.js"))
+        .unwrap();
+    std::fs::write(folder.path().join("keyward.yaml"), printed).unwrap();
+    let (code, stdout, _) = keyward(folder.path(), &["validate", "--config", "keyward.yaml"]);
+    assert_eq!(code, Some(0), "{stdout}");
+    let (code, stdout, _) = keyward(folder.path(), &["lint", "--config", "keyward.yaml"]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn lint_ends_with_1_where_it_finds_something_and_with_2_where_it_cannot_look() {
+    let folder = clone_path("tests/config/idm");
+    let (code, stdout, _) = keyward(&folder, &verb("lint"));
+    assert_eq!(code, Some(1), "{stdout}");
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    assert!(
+        stdout.starts_with("conf/authentication.json:4:9 serverAuthContext.sessionModule: is not read"),
+        "{stdout}"
+    );
+    assert_eq!(keyward(&folder, &["lint", "idm", "--access", "conf/access.json"]).0, Some(0));
+    let (code, stdout, stderr) = keyward(&folder, &["lint", "idm", "--access", "script/access.js"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    assert!(stderr.starts_with("keyward: script/access.js configs[10].customAuthz: the function"), "{stderr}");
+    for arguments in [&["lint", "idm"][..], &["lint"], &["import"], &["lint", "idm", "--access", "none.json"]] {
+        assert_eq!(keyward(&folder, arguments).0, Some(2), "{arguments:?}");
+    }
+}
