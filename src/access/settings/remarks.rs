@@ -57,6 +57,9 @@ fn pattern_remark(pattern: &str, style: Style) -> Option<String> {
             "in `{pattern}` a star stands for itself; it is a wildcard only alone or after the last `/`"
         ));
     }
+    if let Some(what) = never_in_a_path(pattern) {
+        return Some(format!("no path holds {what} when it is matched, so `{pattern}` covers nothing"));
+    }
     match style {
         Style::Crest if pattern.starts_with('/') => {
             Some(format!("no path begins with a slash in `style: crest`, so `{pattern}` covers nothing"))
@@ -66,6 +69,24 @@ fn pattern_remark(pattern: &str, style: Style) -> Option<String> {
         }
         Style::Crest | Style::Http => None,
     }
+}
+
+/// What a path in normal form cannot hold (J10). `%2F` and `%5C` it can, where `encodedSlashes` keeps them.
+fn never_in_a_path(pattern: &str) -> Option<&'static str> {
+    let escape = |rest: &str| {
+        let digits = rest.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        digits.is_some_and(|digits| !["2F", "5C"].contains(&digits))
+    };
+    if pattern.split('%').skip(1).any(escape) {
+        return Some("a percent-escape");
+    }
+    if pattern.contains(['?', '#']) {
+        return Some("a query or fragment");
+    }
+    if pattern.contains("//") {
+        return Some("an empty segment");
+    }
+    pattern.split('/').any(|segment| matches!(segment, "." | "..")).then_some("a dot segment")
 }
 
 fn method_remark(method: &str, style: Style) -> Option<String> {
@@ -112,6 +133,27 @@ mod tests {
         let http = json!({"pattern": "/a/", "roles": [], "methods": "read"});
         let said = remarks(Style::Http, &http);
         assert_eq!(said.len(), 3, "{said:#?}");
+    }
+
+    #[test]
+    fn a_pattern_that_no_path_in_normal_form_can_meet_is_remarked_on() {
+        for (exclude, said) in [
+            ("/%61dmin/*", Some("a percent-escape")),
+            ("/a%2fb", Some("a percent-escape")),
+            ("/a?x=1", Some("a query")),
+            ("/a#x", Some("a query")),
+            ("/a//b", Some("an empty segment")),
+            ("/a/../b", Some("a dot segment")),
+            ("/./*", Some("a dot segment")),
+            ("/a%2Fb", None),
+            ("/100%", None),
+            ("/a..b/.c", None),
+        ] {
+            let rule = json!({"pattern": "*", "roles": "*", "methods": "*", "excludePatterns": [exclude]});
+            let remarks = remarks(Style::Http, &rule);
+            assert_eq!(remarks.len(), usize::from(said.is_some()), "{exclude}: {remarks:?}");
+            assert!(said.is_none_or(|said| remarks[0].contains(said)), "{exclude}: {remarks:?}");
+        }
     }
 
     #[test]
