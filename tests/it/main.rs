@@ -13,6 +13,7 @@
 //! | `introspection` | what a real authorization server's word becomes |
 //! | `malformed` | questions that no Envoy should send |
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
+//! | `fuzz` | random questions: each gets a status, and an allow only where a rule grants |
 //! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
 //! | `person` | a person with grpcurl |
 //! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
@@ -36,6 +37,7 @@ mod cli;
 mod dev;
 mod docs;
 mod envoy;
+mod fuzz;
 mod herd;
 mod idm_files;
 mod introspection;
