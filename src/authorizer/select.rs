@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::Filter;
-use crate::request::RequestView;
+use crate::request::{RequestView, normal_host};
 
 /// The context extension by which a route names its filter.
 pub const FILTER_EXTENSION: &str = "keyward_filter";
@@ -35,7 +35,8 @@ impl Authorizer {
     /// The filter for `request`: the one its route names; else the one for its host; else the one for the issuer that an
     /// unverified JWT names (the filter's own server still has to call the token active); else the only one or `default`.
     ///
-    /// `None` where the route names a filter that does not exist, or none fits: a denial, never another filter.
+    /// `None` where the route names a filter that does not exist, where hosts choose and the request's is none, or where
+    /// none fits: a denial, never another filter.
     #[must_use]
     pub fn select(&self, request: &RequestView<'_>) -> Option<&Filter> {
         if let Some(name) = request.context_extension(FILTER_EXTENSION) {
@@ -44,8 +45,13 @@ impl Authorizer {
         if let [(_, only)] = self.filters.as_slice() {
             return Some(only);
         }
-        let host = normal_host(request.host);
-        let by_host = self.filters.iter().find(|(by, _)| by.hosts.contains(&host));
+        let by_host = if self.filters.iter().all(|(by, _)| by.hosts.is_empty()) {
+            None
+        } else {
+            // SECURITY: an authority that another server could read as a configured host gets no other filter (T-39).
+            let host = normal_host(request.host)?;
+            self.filters.iter().find(|(by, _)| by.hosts.contains(&host))
+        };
         by_host.or_else(|| self.by_issuer(request)).map(|(_, filter)| filter).or_else(|| self.default_filter())
     }
 
@@ -67,15 +73,6 @@ impl Authorizer {
     }
 }
 
-/// Lower case, without port and trailing dot (T-25). Nonsense stays nonsense and equals no configured host.
-fn normal_host(host: &str) -> String {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
-        _ => host,
-    };
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
-}
-
 /// `iss` of a bearer token that looks like a JWT. SECURITY: unverified; it chooses whom to ask and grants nothing.
 fn unverified_issuer(request: &RequestView<'_>) -> Option<String> {
     let (scheme, token) = request.headers.single("authorization")?.trim_matches(' ').split_once(' ')?;
@@ -90,18 +87,8 @@ fn unverified_issuer(request: &RequestView<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{normal_host, unverified_issuer};
+    use super::unverified_issuer;
     use crate::request::{Headers, RequestView};
-
-    #[test]
-    fn hosts_are_compared_without_case_port_and_trailing_dot() {
-        for host in ["api.example", "API.example", "api.example.", "api.example:8443", "Api.Example.:80"] {
-            assert_eq!(normal_host(host), "api.example", "{host}");
-        }
-        for odd in ["api.example:x", "u@api.example", "a,api.example", "", "[::1"] {
-            assert_ne!(normal_host(odd), "api.example", "{odd}");
-        }
-    }
 
     #[test]
     fn only_a_jwt_names_its_issuer() {

@@ -1,9 +1,11 @@
 //! What are we asked about? A borrowed view of one HTTP request, in which nothing is trusted.
 
 pub mod headers;
+pub mod host;
 pub mod path;
 
 pub use headers::Headers;
+pub use host::normal_host;
 pub use path::{EncodedSlashes, PathPolicy, PathRefusal, RequestPath};
 
 use std::collections::HashMap;

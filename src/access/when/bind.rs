@@ -8,6 +8,7 @@ use serde_json::Map;
 use super::analysis::{Keys, Needs};
 use crate::access::facts::{Facts, header};
 use crate::access::pattern::Pattern;
+use crate::request::normal_host;
 
 type CelMap = HashMap<String, Value>;
 
@@ -87,7 +88,7 @@ impl Bound {
             let value = match *member {
                 "method" => request.method.into(),
                 "path" => facts.path.as_str().into(),
-                "host" => host(request.host)?.into(),
+                "host" => normal_host(request.host).ok_or("the request's host is none")?.into(),
                 _ => request.scheme.to_ascii_lowercase().into(),
             };
             members.insert((*member).to_owned(), value);
@@ -179,57 +180,5 @@ impl Bound {
             }
             Json::Object(members) => self.members(members, &Keys::All)?.into(),
         })
-    }
-}
-
-/// The host in one spelling (T-03, T-25): lower case, without port and trailing dot.
-fn host(authority: &str) -> Result<String, String> {
-    let lowered = authority.to_ascii_lowercase();
-    let (host, port) = match lowered.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (lowered.as_str(), None),
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
-    let address = |byte: u8| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.';
-    let legal = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inner) => !inner.is_empty() && inner.bytes().all(address),
-        None => !host.is_empty() && host.bytes().all(name),
-    };
-    if legal && port.is_none_or(|port| port.parse::<u16>().is_ok()) {
-        return Ok(host.to_owned());
-    }
-    Err("the request's host is none".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host;
-
-    #[test]
-    fn a_host_has_one_spelling_or_none() {
-        for (authority, expected) in [
-            ("EXAMPLE.com", Some("example.com")),
-            ("example.com.", Some("example.com")),
-            ("example.com:8443", Some("example.com")),
-            ("example.com.:80", Some("example.com")),
-            ("[::1]", Some("[::1]")),
-            ("[::1]:80", Some("[::1]")),
-            ("10.0.0.1:80", Some("10.0.0.1")),
-            ("", None),
-            ("host:", None),
-            ("host:99999", None),
-            ("user@host", None),
-            ("a,b", None),
-            ("a;b", None),
-            ("a\r\nb", None),
-            ("*", None),
-            ("[::1", None),
-            ("::1", None),
-            (":80", None),
-            (".", None),
-        ] {
-            assert_eq!(host(authority).ok().as_deref(), expected, "{authority:?}");
-        }
     }
 }
