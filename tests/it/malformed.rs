@@ -3,19 +3,78 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use bytes::BufMut as _;
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, Metadata};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{Struct, Value as ProtoValue};
 use jiff::Timestamp;
+use prost::Message as _;
 use serde_json::{Value, json};
+use tonic::Status;
+use tonic::codec::{Codec, EncodeBuf, Encoder};
+use tonic_prost::ProstCodec;
 
 use crate::support::case::fixture;
 use crate::support::check::{Sent, check};
 use crate::support::program::TestServer;
 use crate::support::provider::{Answer, ScriptedProvider};
+
+/// Sends bytes as they are and reads the answer as what it should be.
+#[derive(Default)]
+struct RawCodec;
+
+impl Codec for RawCodec {
+    type Encode = Vec<u8>;
+    type Decode = CheckResponse;
+    type Encoder = Self;
+    type Decoder = <ProstCodec<CheckResponse, CheckResponse> as Codec>::Decoder;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ProstCodec::<CheckResponse, CheckResponse>::default().decoder()
+    }
+}
+
+impl Encoder for RawCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, bytes: Vec<u8>, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.put_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// SECURITY: Envoy lets gRPC errors pass under `failure_mode_allow`, so bytes that are no CheckRequest must be denied.
+#[tokio::test]
+async fn bytes_that_are_no_check_request_are_denied_and_not_a_grpc_error() {
+    let (server, _provider) = start().await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+    let mut client = tonic::client::Grpc::new(channel.connect().await.unwrap());
+    let good = question(Some(HttpRequest {
+        method: "GET".to_owned(),
+        path: "/public/x".to_owned(),
+        ..HttpRequest::default()
+    }))
+    .encode_to_vec();
+    let at = good.windows(6).position(|bytes| bytes == b"public").unwrap();
+    let mut not_utf8 = good.clone();
+    not_utf8[at] = 0xff;
+    let truncated = good[..good.len() - 3].to_vec();
+    for (bytes, code) in [(good, 0), (not_utf8, 3), (truncated, 3), (vec![0xff; 40], 3), (Vec::new(), 3)] {
+        client.ready().await.unwrap();
+        let path = http::uri::PathAndQuery::from_static("/envoy.service.auth.v3.Authorization/Check");
+        let answer = client.unary(tonic::Request::new(bytes.clone()), path, RawCodec).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{bytes:?}: {error}")).into_inner();
+        assert_eq!(answer.status.map(|status| status.code), Some(code), "{bytes:?}");
+    }
+}
 
 /// A Keyward that lets anybody read below `/public`, clerks below `/orders`, and knows the clerk `t1`.
 async fn start() -> (TestServer, ScriptedProvider) {
