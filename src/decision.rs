@@ -49,6 +49,8 @@ impl Decision {
 pub enum Denial {
     /// The question holds no HTTP request (J17).
     RequestMissing,
+    /// The authority could be read as several (T-03).
+    HostRefused,
     /// The path is refused (J10).
     PathRefused(PathRefusal),
     /// The route names a filter that is not configured, or none fits.
@@ -156,6 +158,7 @@ impl Denial {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::RequestMissing => "request_missing",
+            Self::HostRefused => "host_refused",
             Self::PathRefused(_) => "path_refused",
             Self::FilterUnknown => "filter_unknown",
             Self::CredentialMissing => "credential_missing",
@@ -189,9 +192,11 @@ impl Denial {
     #[must_use]
     pub fn status(&self) -> DenialStatus {
         match self {
-            Self::RequestMissing | Self::PathRefused(_) | Self::CredentialRepeated | Self::RequestMalformed(_) => {
-                DenialStatus::BadRequest
-            }
+            Self::RequestMissing
+            | Self::HostRefused
+            | Self::PathRefused(_)
+            | Self::CredentialRepeated
+            | Self::RequestMalformed(_) => DenialStatus::BadRequest,
             Self::CredentialMissing
             | Self::CredentialScheme
             | Self::CredentialMalformed
@@ -250,6 +255,7 @@ impl Denial {
                 challenge(Some(ChallengeError::InsufficientScope), scopes)
             }
             Self::RequestMissing
+            | Self::HostRefused
             | Self::PathRefused(_)
             | Self::FilterUnknown
             | Self::RequestMalformed(_)
@@ -266,6 +272,7 @@ impl Denial {
     pub fn message(&self) -> String {
         match self {
             Self::RequestMissing => "The authorization question holds no HTTP request".to_owned(),
+            Self::HostRefused => "Bad request: the host could be read as several".to_owned(),
             Self::PathRefused(refusal) => format!("Bad request: {refusal}"),
             Self::CredentialRepeated => format!("Bad request: {}", CredentialError::Repeated),
             Self::RequestMalformed(why) => format!("Bad request: {why}"),

@@ -112,6 +112,7 @@ fn denied(denial: &Denial, record: &DecisionRecord) -> (Stage, String) {
     match denial {
         Denial::RequestMissing => at(Stage::Request, "the question holds no HTTP request"),
         Denial::FilterUnknown => at(Stage::Filter, "the route names a filter that is not configured, or none fits"),
+        Denial::HostRefused => at(Stage::Request, "its host could be read as several"),
         Denial::PathRefused(refusal) => at(Stage::Path, &refusal.to_string()),
         Denial::CredentialMissing => {
             at(Stage::Credential, "there is none, and no `anonymousUserMapping` is configured")

@@ -20,7 +20,7 @@ use crate::authorizer::{Authorizer, DecisionRecord, Filter};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
-use crate::request::RequestView;
+use crate::request::{RequestView, is_ambiguous_authority};
 use crate::response::{Reply, Responder};
 
 /// How long a check may take when the caller names no deadline.
@@ -103,6 +103,9 @@ impl AuthorizationService {
         record: &mut DecisionRecord,
     ) -> Decision {
         let Some(request) = request else { return Decision::Deny(Denial::RequestMissing) };
+        if is_ambiguous_authority(request.host) {
+            return Decision::Deny(Denial::HostRefused);
+        }
         let Some(filter) = filter else { return Decision::Deny(Denial::FilterUnknown) };
         let way = AssertUnwindSafe(filter.decide(request, &*self.clock, deadline, record)).catch_unwind();
         match tokio::time::timeout_at(deadline.instant(), way).await {

@@ -22,9 +22,27 @@ pub fn normal_host(authority: &str) -> Option<String> {
     None
 }
 
+/// Whether an authority holds what separates hosts or headers (T-03): comma, semicolon, white space, control characters.
+///
+/// Servers differ in which part they then take; such a request is refused. Other nonsense is no host of anyone's.
+#[must_use]
+pub fn is_ambiguous_authority(authority: &str) -> bool {
+    authority.chars().any(|letter| matches!(letter, ',' | ';') || letter.is_whitespace() || letter.is_control())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::normal_host;
+    use super::{is_ambiguous_authority, normal_host};
+
+    #[test]
+    fn what_separates_hosts_is_refused_and_other_nonsense_is_not() {
+        for authority in ["a,b", "a;b", "a b", "a\r\nb", "a\0", " a", "a\u{85}"] {
+            assert!(is_ambiguous_authority(authority), "{authority:?}");
+        }
+        for authority in ["", "shop.test", "shop.test:99999", "[::1", "user@host", "*", "_x", "-x", ".x"] {
+            assert!(!is_ambiguous_authority(authority), "{authority:?}");
+        }
+    }
 
     #[test]
     fn a_host_has_one_spelling_or_none() {

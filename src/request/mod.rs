@@ -5,7 +5,7 @@ pub mod host;
 pub mod path;
 
 pub use headers::Headers;
-pub use host::normal_host;
+pub use host::{is_ambiguous_authority, normal_host};
 pub use path::{EncodedSlashes, PathPolicy, PathRefusal, RequestPath};
 
 use std::collections::HashMap;
