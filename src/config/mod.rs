@@ -8,6 +8,7 @@ pub mod import;
 mod meaning;
 mod problem;
 pub mod raw;
+mod salvage;
 mod shape;
 mod substitute;
 #[cfg(test)]
@@ -158,11 +159,20 @@ fn read(text: &str, file: &Arc<str>, cx: &mut meaning::Context<'_>) -> Option<Co
     let same = |problem: &Problem| {
         known.iter().any(|place| place.path == problem.place.path && place.file == problem.place.file)
     };
-    cx.problems.extend(shape::check(&tree, &schema()).into_iter().filter(|problem| !same(problem)));
-    if !cx.problems.is_empty() {
-        return None;
+    let schema = schema();
+    cx.problems.extend(shape::check(&tree, &schema).into_iter().filter(|problem| !same(problem)));
+    if cx.problems.is_empty() {
+        return meaning::convert(&tree, cx);
     }
-    meaning::convert(&tree, cx)
+    // All problems at once: what is left without the wrong parts is judged by its meaning, too.
+    let left = salvage::salvage(tree, &cx.problems, |tree| shape::check(tree, &schema));
+    if let Some((left, removed)) = left {
+        let found = cx.problems.len();
+        let _ = meaning::convert(&left, cx);
+        let meant = cx.problems.split_off(found);
+        cx.problems.extend(meant.into_iter().filter(|problem| !salvage::is_affected(&problem.place, &removed)));
+    }
+    None
 }
 
 /// Why a file could not be read, without the system's numbers.

@@ -73,11 +73,9 @@ access: { contextPath: openidm, rules: [] }
 identityHeaders: { Host: realm, ':path': realm, X_A: realm, x-a: realm, x-envoy-b: realm, authorization: realm, 'x y': realm, x-c: token, x-d: sub }
 timeZone: Mars/Olympus
 ";
-    // The shape is checked first: `staleIfError: 5` alone is told then.
-    assert_eq!(
-        problems(text),
-        "keyward.yaml:8:65 rsFilter.cache.staleIfError: found `5`, expected a duration such as `300 seconds`; write the unit"
-    );
+    // `staleIfError: 5` is of a wrong shape: that is told, and all the rest with it.
+    let with_shape = problems(text);
+    assert!(with_shape.contains("rsFilter.cache.staleIfError: found `5`"), "{with_shape}");
     let text = text.replace("staleIfError: 5", "staleIfError: '5'");
     let expected = "\
 keyward.yaml:1:23 listen.extAuthz[0]: found `localhost:9191`, expected an address and port such as `127.0.0.1:9191`; write the address as a number
@@ -125,6 +123,8 @@ keyward.yaml:23:24 access.contextPath: found `openidm`, expected a path such as 
         assert!(headers.contains(expected), "{expected}\n{headers}");
     }
     assert_eq!(headers.trim().lines().count(), 9, "{headers}");
+    let rest = |told: &str| told.lines().filter(|line| !line.contains("staleIfError")).collect::<Vec<_>>().join("\n");
+    assert_eq!(rest(&with_shape), rest(&problems(&text)));
 }
 
 #[test]
@@ -280,4 +280,25 @@ fn a_directory_that_is_none_or_two_says_which_were_found() {
     assert!(two.contains("found `file` and `token`, expected exactly one of"), "{two}");
     let none = directory("{}");
     assert!(none.contains("found nothing, expected exactly one of"), "{none}");
+}
+
+#[test]
+fn a_part_of_a_wrong_shape_hides_nothing_beside_it_and_makes_up_nothing() {
+    let text = "\
+listen: { extAuthz: 5 }
+rsFilter:
+  clientId: a
+  clientSecrt: x
+  tokenIntrospectUrl: ftp://am.example/introspect
+  scopes: [ 1 ]
+acess: {}
+access: { rules: [ { pattern: orders, roles: clerk, methods: GET } ], style: http, contextPath: [x] }
+identityHeaders: { host: realm }
+";
+    let told = problems(text);
+    for place in ["listen.extAuthz", "rsFilter.clientSecrt", "rsFilter.scopes[0]", "acess", "access.contextPath"] {
+        assert!(told.contains(&format!(" {place}: ")), "{place}:\n{told}");
+    }
+    assert!(told.contains("identityHeaders.host: "), "{told}");
+    assert!(!told.contains("rsFilter: is missing"), "{told}");
 }
