@@ -108,7 +108,7 @@ impl AccessRules {
         let mut rules = Vec::with_capacity(settings.rules.len());
         let mut problems = Vec::new();
         for (index, rule) in settings.rules.iter().enumerate() {
-            match Rule::compile(rule, index, settings.style) {
+            match Rule::compile(rule, index, settings.style, &settings.knowledge) {
                 Ok(rule) => rules.push(rule),
                 Err(found) => problems.extend(found),
             }

@@ -7,7 +7,7 @@ use super::custom_authz::CustomAuthz;
 use super::facts::Facts;
 use super::names::{Names, quoted};
 use super::pattern::Pattern;
-use super::settings::{RuleProblem, RuleSettings, Style};
+use super::settings::{Knowledge, RuleProblem, RuleSettings, Style};
 use super::when::When;
 use crate::principal::Principal;
 
@@ -59,7 +59,12 @@ impl Rule {
     ///
     /// # Errors
     /// Every problem of the rule, not only the first.
-    pub(super) fn compile(settings: &RuleSettings, index: usize, style: Style) -> Result<Self, Vec<RuleProblem>> {
+    pub(super) fn compile(
+        settings: &RuleSettings,
+        index: usize,
+        style: Style,
+        knowledge: &Knowledge,
+    ) -> Result<Self, Vec<RuleProblem>> {
         let mut problems = Vec::new();
         let mut report = |key, message| problems.push(RuleProblem { index, key, message });
         let mut pattern = |key, text: &str| match style {
@@ -84,7 +89,8 @@ impl Rule {
             let message = "`customAuthz` needs `style: crest`; in `style: http` write a CEL expression in `when`";
             report("customAuthz", message.to_owned());
         }
-        let custom_authz = settings.custom_authz.as_deref().map(CustomAuthz::compile).transpose();
+        let custom_authz =
+            settings.custom_authz.as_deref().map(|text| CustomAuthz::compile(text, knowledge)).transpose();
         let custom_authz = custom_authz.unwrap_or_else(|message| {
             report("customAuthz", message);
             None

@@ -56,6 +56,7 @@ fn permit(principal: Principal) -> Permit {
         style: Style::Http,
         context_path: "/".to_owned(),
         honour_method_override: false,
+        knowledge: crate::access::settings::Knowledge::default(),
         rules: vec![everyone],
     })
     .unwrap();

@@ -6,6 +6,7 @@ use super::body;
 use super::parser::Syntax;
 use crate::access::crest::{self, Parameters};
 use crate::access::facts::Facts;
+use crate::access::settings::Knowledge;
 
 /// A call of a known function, with its arguments.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +25,11 @@ pub(super) enum Function {
     RestrictPatchToFields(Vec<String>),
     /// A change of a managed user that touches the listed properties only; lower-cased.
     ManagedUserRestrictedToAllowedProperties(Vec<String>),
+    /// What holds for every request alike: it was known when the rules were loaded.
+    Always(bool),
 }
 
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "ownDataOnly",
     "disallowQueryExpression",
     "disallowCommandAction",
@@ -34,6 +37,8 @@ const KNOWN: [&str; 7] = [
     "isAJAXRequest",
     "restrictPatchToFields",
     "managedUserRestrictedToAllowedProperties",
+    "isSelfServiceRequest",
+    "checkIfUIIsEnabled",
 ];
 
 /// Whether a function of this name can be called.
@@ -45,13 +50,20 @@ pub(super) fn is_known(name: &str) -> bool {
 ///
 /// # Errors
 /// An unknown function, one that a sidecar cannot answer, or arguments of the wrong shape.
-pub(super) fn named(name: &str, arguments: &[Syntax]) -> Result<Function, String> {
+pub(super) fn named(name: &str, arguments: &[Syntax], knowledge: &Knowledge) -> Result<Function, String> {
     let wrong = |expected: &str| format!("`{name}` was called with other arguments than {expected}");
     let plain = |function: Function| if arguments.is_empty() { Ok(function) } else { Err(wrong("none")) };
     match name {
         "ownDataOnly" => plain(Function::OwnDataOnly),
         "disallowQueryExpression" => plain(Function::DisallowQueryExpression),
         "disallowCommandAction" => plain(Function::DisallowCommandAction),
+        // It holds within IDM's own self-service only, which never comes by HTTP.
+        "isSelfServiceRequest" => plain(Function::Always(false)),
+        "checkIfUIIsEnabled" => match (arguments, &knowledge.ui_flags) {
+            ([Syntax::Text(flag)], Some(on)) => Ok(Function::Always(on.contains(flag))),
+            ([Syntax::Text(_)], None) => Err(unanswerable(name)),
+            _ => Err(wrong("one text, e.g. `'selfRegistration'`")),
+        },
         "isAJAXRequest" => plain(Function::IsAjaxRequest),
         "isQueryOneOf" => match arguments {
             [Syntax::Object(members)] => members
@@ -92,9 +104,6 @@ fn unanswerable(name: &str) -> String {
         "checkIfUIIsEnabled" | "checkIfAnyFeatureEnabled" | "checkIfAllFeaturesEnabled" => {
             "it reads IDM's configuration; write `true` or `false`, or leave the rule out where the feature is off"
         }
-        "isSelfServiceRequest" => {
-            "it holds only for calls within IDM, never for a request that comes by HTTP; leave the rule out"
-        }
         "isMyTask" | "canUpdateTask" | "isAllowedToStartProcess" | "isOneOfMyWorkflows" => {
             "it asks IDM's workflow engine; grant by role and leave the last check to the upstream"
         }
@@ -114,6 +123,7 @@ impl Function {
     pub(super) fn call(&self, facts: &Facts<'_>) -> Result<bool, String> {
         let ask = facts.ask;
         Ok(match self {
+            Self::Always(holds) => *holds,
             Self::OwnDataOnly => own_record(facts),
             Self::DisallowQueryExpression => ask.method != "query" || parameters(facts)?.query_expression.is_none(),
             // The name of an action is no text that a case could hide in: repositories compare it without.

@@ -3,6 +3,7 @@
 use super::function::{self, Function};
 use super::parser::Syntax;
 use super::value::Js;
+use crate::access::settings::Knowledge;
 
 /// An expression whose names are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,9 +77,9 @@ pub(super) enum QueryPart {
 ///
 /// # Errors
 /// A name, member, function or argument that the subset does not know, with advice.
-pub(super) fn of(syntax: Syntax) -> Result<Expression, String> {
-    let all = |parts: Vec<Syntax>| parts.into_iter().map(of).collect::<Result<Vec<_>, _>>();
-    let boxed = |part: Syntax| of(part).map(Box::new);
+pub(super) fn of(syntax: Syntax, knowledge: &Knowledge) -> Result<Expression, String> {
+    let all = |parts: Vec<Syntax>| parts.into_iter().map(|part| of(part, knowledge)).collect::<Result<Vec<_>, _>>();
+    let boxed = |part: Syntax| of(part, knowledge).map(Box::new);
     Ok(match syntax {
         Syntax::Blank => Expression::Literal(Js::Undefined),
         Syntax::Text(text) => Expression::Literal(Js::text(text)),
@@ -86,11 +87,11 @@ pub(super) fn of(syntax: Syntax) -> Result<Expression, String> {
         Syntax::List(items) => Expression::List(all(items)?),
         Syntax::Object(_) => return Err("an object may stand only as an argument of `isQueryOneOf`".to_owned()),
         Syntax::Name(name) => named(&name)?,
-        Syntax::Member(of_what, key) => member(*of_what, *key)?,
+        Syntax::Member(of_what, key) => member(*of_what, *key, knowledge)?,
         Syntax::Call(function, arguments) => match *function {
-            Syntax::Name(name) => Expression::Call(function::named(&name, &arguments)?),
+            Syntax::Name(name) => Expression::Call(function::named(&name, &arguments, knowledge)?),
             Syntax::Member(of_what, method) => {
-                of(*of_what)?;
+                of(*of_what, knowledge)?;
                 return Err(unknown_method(&method));
             }
             _ => return Err("only a function's name can be called".to_owned()),
@@ -147,23 +148,25 @@ fn unknown_method(method: &Syntax) -> String {
 
 /// A member. Paths that begin at `request` or `context` are resolved here, so that a misspelt one is refused and not
 /// `undefined`, which `!` would take for true.
-fn member(of_what: Syntax, key: Syntax) -> Result<Expression, String> {
+fn member(of_what: Syntax, key: Syntax, knowledge: &Knowledge) -> Result<Expression, String> {
     let whole = Syntax::Member(Box::new(of_what), Box::new(key));
     let mut path = Vec::new();
     match rooted(&whole, &mut path) {
-        Some("request") => rooted_member(&path, REQUEST, "request"),
-        Some("context") => rooted_member(&path, CONTEXT, "context"),
+        Some("request") => rooted_member(&path, REQUEST, "request", knowledge),
+        Some("context") => rooted_member(&path, CONTEXT, "context", knowledge),
         Some(root) => match named(root)? {
-            Expression::Variable(Variable::Roles) => below(Expression::Variable(Variable::Roles), &path),
+            Expression::Variable(Variable::Roles) => below(Expression::Variable(Variable::Roles), &path, knowledge),
             Expression::Variable(variable) => match path.as_slice() {
-                [Syntax::Text(length)] if length == "length" => below(Expression::Variable(variable), &path),
+                [Syntax::Text(length)] if length == "length" => below(Expression::Variable(variable), &path, knowledge),
                 _ => Err(format!("`{root}` has no members here but `length`")),
             },
-            value => below(value, &path),
+            value => below(value, &path, knowledge),
         },
         None => match whole {
-            Syntax::Member(of_what, key) => Ok(Expression::Member(Box::new(of(*of_what)?), Box::new(of(*key)?))),
-            other => of(other),
+            Syntax::Member(of_what, key) => {
+                Ok(Expression::Member(Box::new(of(*of_what, knowledge)?), Box::new(of(*key, knowledge)?)))
+            }
+            other => of(other, knowledge),
         },
     }
 }
@@ -202,7 +205,7 @@ const CONTEXT: &[Known] = &[
     (&["oauth2", "accessToken"], || Variable::AccessToken),
 ];
 
-fn rooted_member(path: &[&Syntax], known: &[Known], root: &str) -> Result<Expression, String> {
+fn rooted_member(path: &[&Syntax], known: &[Known], root: &str, knowledge: &Knowledge) -> Result<Expression, String> {
     if let (CONTEXT_ROOT, [Syntax::Text(http), Syntax::Text(map), rest @ ..]) = (root, path)
         && http == "http"
         && (map == "headers" || map == "parameters")
@@ -212,7 +215,7 @@ fn rooted_member(path: &[&Syntax], known: &[Known], root: &str) -> Result<Expres
         };
         let variable =
             if map == "headers" { Variable::Header(name.to_lowercase()) } else { Variable::Parameter(name.clone()) };
-        return below(Expression::Variable(variable), below_it);
+        return below(Expression::Variable(variable), below_it, knowledge);
     }
     let begins_with = |names: &[&str]| {
         let mut keys = path.iter();
@@ -220,7 +223,7 @@ fn rooted_member(path: &[&Syntax], known: &[Known], root: &str) -> Result<Expres
     };
     for (names, variable) in known {
         if begins_with(names) {
-            return below(Expression::Variable(variable()), path.get(names.len()..).unwrap_or_default());
+            return below(Expression::Variable(variable()), path.get(names.len()..).unwrap_or_default(), knowledge);
         }
     }
     let mut names: Vec<String> = known.iter().map(|(names, _)| format!("`{root}.{}`", names.join("."))).collect();
@@ -232,9 +235,9 @@ fn rooted_member(path: &[&Syntax], known: &[Known], root: &str) -> Result<Expres
 
 const CONTEXT_ROOT: &str = "context";
 
-fn below(value: Expression, path: &[&Syntax]) -> Result<Expression, String> {
+fn below(value: Expression, path: &[&Syntax], knowledge: &Knowledge) -> Result<Expression, String> {
     path.iter().try_fold(value, |value, key| {
-        let key = of((*key).clone())?;
+        let key = of((*key).clone(), knowledge)?;
         Ok(Expression::Member(Box::new(value), Box::new(key)))
     })
 }

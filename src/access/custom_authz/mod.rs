@@ -15,6 +15,7 @@ mod parser;
 mod value;
 
 use super::facts::Facts;
+use super::settings::Knowledge;
 use meaning::Expression;
 
 /// A compiled `customAuthz`.
@@ -28,9 +29,9 @@ impl CustomAuthz {
     ///
     /// # Errors
     /// What was found, what is expected, and what to do.
-    pub(super) fn compile(text: &str) -> Result<Self, String> {
+    pub(super) fn compile(text: &str, knowledge: &Knowledge) -> Result<Self, String> {
         let syntax = parser::parse(text)?;
-        Ok(Self { expression: meaning::of(syntax)? })
+        Ok(Self { expression: meaning::of(syntax, knowledge)? })
     }
 
     /// Whether the expression is truthy.

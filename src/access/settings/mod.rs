@@ -2,9 +2,11 @@
 
 mod advice;
 mod json;
+mod knowledge;
 mod remarks;
 
 pub use advice::{advice, roles_of_nobody};
+pub use knowledge::{IdmOnly, Knowledge, ManagedObject};
 
 use std::fmt;
 
@@ -17,6 +19,8 @@ pub struct Settings {
     pub context_path: String,
     /// `methodOverride: honour` (J6).
     pub honour_method_override: bool,
+    /// What functions of `customAuthz` know of IDM's configuration.
+    pub knowledge: Knowledge,
     /// The rules in order.
     pub rules: Vec<RuleSettings>,
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ask::Ask;
 use super::rule::Rule;
-use super::settings::{RuleSettings, Settings, Style};
+use super::settings::{Knowledge, RuleSettings, Settings, Style};
 use super::{AccessError, AccessRules, Permit, crest};
 use crate::principal::{Origin, Principal, Role};
 use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
@@ -46,11 +46,23 @@ pub(super) fn rule(pattern: &str, roles: &str, methods: &str) -> RuleSettings {
 }
 
 pub(super) fn http(rules: Vec<RuleSettings>) -> Settings {
-    Settings { style: Style::Http, context_path: "/".to_owned(), honour_method_override: false, rules }
+    Settings {
+        style: Style::Http,
+        context_path: "/".to_owned(),
+        honour_method_override: false,
+        knowledge: Knowledge::default(),
+        rules,
+    }
 }
 
 pub(super) fn crest(rules: Vec<RuleSettings>) -> Settings {
-    Settings { style: Style::Crest, context_path: "/openidm".to_owned(), honour_method_override: false, rules }
+    Settings {
+        style: Style::Crest,
+        context_path: "/openidm".to_owned(),
+        honour_method_override: false,
+        knowledge: Knowledge::default(),
+        rules,
+    }
 }
 
 pub(super) fn principal(roles: &[&str], scopes: Option<&str>) -> Arc<Principal> {
@@ -120,6 +132,7 @@ fn the_context_path_covers_whole_segments() {
             style,
             context_path: context.to_owned(),
             honour_method_override: false,
+            knowledge: Knowledge::default(),
             rules: vec![rule("*", "*", "*")],
         };
         let rules = AccessRules::compile(settings).unwrap();

@@ -42,7 +42,7 @@ fn roles_of(line: &Value) -> Vec<&str> {
 fn granting(line: &Value) -> Option<u64> {
     let roles = roles_of(line);
     let granted = rules_of(line).iter().position(|settings| {
-        let rule = Rule::compile(settings, 0, Style::Crest).unwrap();
+        let rule = Rule::compile(settings, 0, Style::Crest, &Knowledge::default()).unwrap();
         rule.lacks(&ask_of(line), roles.iter().copied()).is_none()
     });
     granted.map(|index| index as u64)

@@ -1,7 +1,7 @@
 //! Which access rules hold?
 
 use super::{Context, Here, advice};
-use crate::access::settings::{RuleProblem, RuleSettings, Style};
+use crate::access::settings::{Knowledge, RuleProblem, RuleSettings, Style};
 use crate::access::{AccessRules, Settings};
 use crate::config::problem::Problem;
 use crate::config::raw;
@@ -42,6 +42,7 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     }
     let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place, index)).collect();
     let settings = Settings {
+        knowledge: Knowledge::default(),
         style,
         context_path: context_path?,
         honour_method_override: raw.method_override == Some(raw::MethodOverride::Honour),
