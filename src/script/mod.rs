@@ -3,6 +3,7 @@
 mod access_file;
 pub mod augment;
 pub mod engine;
+pub mod outline;
 mod remarks;
 
 pub use access_file::{AccessFileError, configs};
