@@ -5,7 +5,7 @@ use std::fs;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{clone_path, yaml};
 
@@ -22,7 +22,7 @@ pub struct Case {
     #[serde(default)]
     users: Value,
     #[serde(default)]
-    pub files: Map<String, Value>,
+    files: Value,
     now: Option<String>,
     /// The environment that `&{…}` and `{ env: NAME }` read.
     #[serde(default)]
@@ -125,6 +125,8 @@ pub struct Expect {
     /// How often the identity manager was asked for a user so far.
     pub lookups: Option<usize>,
     pub authorization: Option<String>,
+    /// Path and query of the last question to the provider.
+    pub introspected_at: Option<String>,
 }
 
 /// Where Envoy itself answers, or cannot carry the request.
@@ -183,6 +185,20 @@ impl Case {
             &json!({ "listen": { "extAuthz": "127.0.0.1:0", "admin": "127.0.0.1:0" }, "audit": { "to": "off" } }),
         );
         config
+    }
+
+    /// The files beside the configuration: those that `fixtures.yaml` gives this configuration, with the case's over them.
+    pub fn files(&self, fixtures: &Value, provider: &str) -> Vec<(String, Value)> {
+        let mut files = fixtures["files"].get(&self.config).cloned().unwrap_or_else(|| json!({}));
+        if !self.files.is_null() {
+            yaml::merge(&mut files, &self.files);
+        }
+        let Value::Object(files) = files else { panic!("{}: `files` is no map", self.name) };
+        let filled = |content: Value| match content {
+            Value::String(text) => Value::String(text.replace("{provider}", provider)),
+            content => serde_json::from_str(&content.to_string().replace("{provider}", provider)).unwrap(),
+        };
+        files.into_iter().map(|(name, content)| (name, filled(content))).collect()
     }
 
     /// The users file.

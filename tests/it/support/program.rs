@@ -33,7 +33,10 @@ pub fn load(
 ) -> Result<(TempDir, Loaded), String> {
     let directory = tempfile::tempdir().unwrap();
     for (name, content) in files {
-        fs::write(directory.path().join(name), content.to_string()).unwrap();
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // A text is the file as it stands, anything else JSON.
+        fs::write(path, content.as_str().map_or_else(|| content.to_string(), str::to_owned)).unwrap();
     }
     let path = directory.path().join("keyward.json");
     fs::write(&path, config.to_string()).unwrap();

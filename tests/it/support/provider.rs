@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::Value;
@@ -42,6 +42,8 @@ impl Answer {
 pub struct Call {
     /// Which of the authorization servers was asked.
     pub server: &'static str,
+    /// Path and query.
+    pub target: String,
     pub token: String,
     pub authorization: Option<String>,
     pub accept: Option<String>,
@@ -68,7 +70,7 @@ impl ScriptedProvider {
         let script = Arc::new(Script::default());
         let ask = |server| {
             let script = Arc::clone(&script);
-            post(move |headers, body| introspect(server, script, headers, body))
+            post(move |uri, headers, body| introspect(server, script, uri, headers, body))
         };
         let app = Router::new().route("/introspect", ask("a")).route("/b/introspect", ask("b"));
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -103,11 +105,12 @@ impl Drop for ScriptedProvider {
     }
 }
 
-async fn introspect(server: &'static str, script: Arc<Script>, headers: HeaderMap, body: Bytes) -> Response {
+async fn introspect(server: &'static str, script: Arc<Script>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let token = form.iter().find(|(name, _)| name == "token").map(|(_, value)| value.clone()).unwrap_or_default();
     let header = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let call = Call { server, token, authorization: header("authorization"), accept: header("accept"), form };
+    let target = uri.to_string();
+    let call = Call { server, target, token, authorization: header("authorization"), accept: header("accept"), form };
     let answer = script.answers.lock().unwrap().get(&(server, call.token.clone())).cloned();
     script.calls.lock().unwrap().push(call);
     let answer = answer.unwrap_or_else(|| Answer::json(&serde_json::json!({ "active": false })));
