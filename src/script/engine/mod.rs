@@ -1,5 +1,6 @@
 //! How is a script run so that it can neither hang, nor fill the memory, nor reach out, nor leave anything behind?
 
+mod clock;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rquickjs::context::{EvalOptions, intrinsic};
-use rquickjs::{Context, Ctx, Error, Runtime, Value};
+use rquickjs::function::IntoArgs;
+use rquickjs::{Context, Ctx, Error, Function, Runtime, Value};
 
 /// The most memory a run may use, in bytes; what the engine needs for itself (some 200 kB) included.
 const MAX_MEMORY: usize = 16 * 1024 * 1024;
@@ -168,6 +170,19 @@ impl<'js> Sandbox<'js, '_> {
         let value = self.ctx.json_parse(json)?;
         self.ctx.globals().set(name, value.clone())?;
         Ok(value)
+    }
+
+    /// Calls a function of Keyward's own, given as its text, before the script runs.
+    ///
+    /// # Errors
+    /// No memory is left.
+    pub(super) fn apply(&self, function: &str, arguments: impl IntoArgs<'js>) -> rquickjs::Result<()> {
+        self.ctx.eval::<Function<'js>, _>(function)?.call(arguments)
+    }
+
+    /// The script's text.
+    pub(super) fn source(&self) -> &str {
+        self.source
     }
 
     /// Runs the script. The value is that of its last expression statement, as in IDM.
