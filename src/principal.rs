@@ -34,6 +34,8 @@ pub enum Origin {
     Static(Arc<ActiveToken>),
     /// A subject mapping and the directory answered.
     Directory(Arc<ActiveToken>, Arc<User>),
+    /// A subject mapping led to nobody, and a script supplied the whole context (C7). There is no record.
+    Supplied(Arc<ActiveToken>),
 }
 
 /// The security context of a request (C1): who, with which roles, from where.
@@ -97,7 +99,7 @@ impl Principal {
     pub fn token(&self) -> Option<&Arc<ActiveToken>> {
         match &self.origin {
             Origin::Anonymous => None,
-            Origin::Static(token) | Origin::Directory(token, _) => Some(token),
+            Origin::Static(token) | Origin::Directory(token, _) | Origin::Supplied(token) => Some(token),
         }
     }
 
@@ -105,7 +107,7 @@ impl Principal {
     #[must_use]
     pub fn user(&self) -> Option<&Arc<User>> {
         match &self.origin {
-            Origin::Anonymous | Origin::Static(_) => None,
+            Origin::Anonymous | Origin::Static(_) | Origin::Supplied(_) => None,
             Origin::Directory(_, user) => Some(user),
         }
     }

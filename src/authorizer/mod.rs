@@ -18,7 +18,8 @@ use crate::principal::{Origin, Principal, User};
 use crate::request::{PathPolicy, RequestPath, RequestView};
 use crate::response::Responder;
 use crate::roles::{self, RoleCalculator};
-use crate::script::AugmentScript;
+use crate::script::augment::Asked;
+use crate::script::{AugmentError, AugmentScript, ScriptError};
 use crate::subject::{MappedSubject, StaticUser, SubjectMapper};
 use crate::token::{ActiveToken, TokenState};
 
@@ -71,12 +72,31 @@ pub struct DecisionRecord {
     pub user: Option<Arc<User>>,
     /// Roles that were not granted.
     pub dropped_roles: Vec<roles::Dropped>,
-    /// Who it was before a script rewrote the security context; `None` where none did.
+    /// Who it was before a script rewrote the security context; `None` where none did, or where it was nobody.
     pub before_script: Option<Arc<Principal>>,
     /// Who it was, once that was known.
     pub principal: Option<Arc<Principal>>,
     /// What went wrong, for operators: texts that a client must not see.
     pub detail: Option<String>,
+}
+
+/// What a good token led to.
+enum Authenticated {
+    /// A static user.
+    Static(Arc<Principal>),
+    /// The directory's user, by the subject mapping of this index.
+    User(Arc<Principal>, usize),
+    /// Nobody, by a mapping under which a script may supply a user.
+    Nobody { token: Arc<ActiveToken>, authentication_id: String, component: Arc<str>, mapping: usize },
+}
+
+impl Authenticated {
+    fn mapping(&self) -> Option<usize> {
+        match self {
+            Self::Static(_) => None,
+            Self::User(_, mapping) | Self::Nobody { mapping, .. } => Some(*mapping),
+        }
+    }
 }
 
 impl Filter {
@@ -92,16 +112,9 @@ impl Filter {
             let path = RequestPath::parse(request.target, self.path)?;
             let principal = match self.credential.extract(request, &path)? {
                 Some(credential) => {
-                    let (principal, mapping) = self.authenticate(request, &credential, clock, deadline, record).await?;
-                    record.principal = Some(Arc::clone(&principal));
-                    match &self.augment {
-                        Some(script) => {
-                            let augmented = script.run(&principal, request, &path, mapping, deadline).await?;
-                            record.before_script = Some(principal);
-                            Arc::new(augmented)
-                        }
-                        None => principal,
-                    }
+                    let found = self.authenticate(request, &credential, clock, deadline, record).await?;
+                    let (mapping, now) = (found.mapping(), clock.now());
+                    self.augment(found, Asked { request, path: &path, mapping, now, deadline }, record).await?
                 }
                 // A10: a script runs after authentication only, and nobody has authenticated here.
                 None => self.anonymous.clone().ok_or(Denial::CredentialMissing)?,
@@ -115,7 +128,7 @@ impl Filter {
         Decision::from(way.await)
     }
 
-    /// Who the credential is for, and the index of the subject mapping that led there.
+    /// Who the credential is for, before a script has its say.
     async fn authenticate(
         &self,
         request: &RequestView<'_>,
@@ -123,7 +136,7 @@ impl Filter {
         clock: &dyn Clock,
         deadline: Deadline,
         record: &mut DecisionRecord,
-    ) -> Result<(Arc<Principal>, Option<usize>), Stop> {
+    ) -> Result<Authenticated, Stop> {
         record.credential = Some(credential.place);
         let answer = self.introspector.introspect(&credential.token, deadline).await?;
         record.answer_source = Some(answer.source);
@@ -131,10 +144,14 @@ impl Filter {
         record.token = Some(Arc::clone(&token));
         self.check_token(&token, request, clock)?;
         match self.subjects.map(&token)? {
-            MappedSubject::Static(user) => Ok((static_principal(&user, Origin::Static(token))?, None)),
-            MappedSubject::Directory { query, authentication_id, mapping } => {
+            MappedSubject::Static(user) => Ok(Authenticated::Static(static_principal(&user, Origin::Static(token))?)),
+            MappedSubject::Directory { query, authentication_id, mapping, by_query } => {
                 let user = match self.directory.find(&query, deadline).await? {
                     Found::One(user) => user,
+                    Found::Nobody if by_query => {
+                        let component = query.component;
+                        return Ok(Authenticated::Nobody { token, authentication_id, component, mapping });
+                    }
                     Found::Nobody => return Err(Denial::UserUnknown(query.component.to_string()).into()),
                     Found::Ambiguous => return Err(Denial::UserAmbiguous.into()),
                 };
@@ -148,8 +165,42 @@ impl Filter {
                 let origin = Origin::Directory(token, Arc::clone(&user));
                 let principal =
                     Principal::new(&authentication_id, &user.component, &user.id, calculated.roles, origin)?;
-                Ok((Arc::new(principal), Some(mapping)))
+                Ok(Authenticated::User(Arc::new(principal), mapping))
             }
+        }
+    }
+
+    /// What the script makes of it, where there is one (C7).
+    async fn augment(
+        &self,
+        found: Authenticated,
+        asked: Asked<'_>,
+        record: &mut DecisionRecord,
+    ) -> Result<Arc<Principal>, Stop> {
+        let (token, authentication_id, component) = match found {
+            Authenticated::Static(principal) | Authenticated::User(principal, _) => {
+                record.principal = Some(Arc::clone(&principal));
+                let Some(script) = &self.augment else { return Ok(principal) };
+                let augmented = script.run(&principal, asked).await?;
+                record.before_script = Some(principal);
+                return Ok(Arc::new(augmented));
+            }
+            Authenticated::Nobody { token, authentication_id, component, .. } => (token, authentication_id, component),
+        };
+        let unknown = Denial::UserUnknown(component.to_string());
+        let Some(script) = &self.augment else { return Err(unknown.into()) };
+        match script.supply(&authentication_id, token, asked).await {
+            Ok(supplied) => Ok(Arc::new(supplied)),
+            // SECURITY: the directory's word stands where the script has none of its own. A script that stumbles over the
+            // missing record must not make an outage, which `failure_mode_allow` may let pass, of a sure refusal.
+            Err(
+                error @ (AugmentError::Incomplete(_)
+                | AugmentError::Failed(ScriptError::Other(_) | ScriptError::Syntax { .. })),
+            ) => {
+                record.detail = Some(error.to_string());
+                Err(unknown.into())
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

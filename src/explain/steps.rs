@@ -127,7 +127,10 @@ fn denied(denial: &Denial, record: &DecisionRecord) -> (Stage, String) {
             (Stage::Token, format!("`rsFilter.scopes` needs {}; the token has {held}", words(needed)))
         }
         Denial::SubjectUnmapped(error) => at(Stage::Subject, &error.to_string()),
-        Denial::UserUnknown(component) => (Stage::User, format!("no such user in `{component}`")),
+        Denial::UserUnknown(component) => {
+            let supplied = record.detail.as_deref().map(|why| format!(", and the script supplies none: {why}"));
+            (Stage::User, format!("no such user in `{component}`{}", supplied.unwrap_or_default()))
+        }
         Denial::UserAmbiguous => at(Stage::User, "the directory has several such users"),
         Denial::UserInactive => {
             let status = record.user.as_ref().and_then(|user| user.fields.get("accountStatus"));
@@ -172,6 +175,7 @@ fn found(stage: Stage, explained: &Explained, request: Option<&RequestView<'_>>)
     let record = &explained.record;
     let principal = record.principal.as_deref();
     let found = record.before_script.as_deref().or(principal);
+    let is_supplied = principal.is_some_and(|principal| matches!(principal.origin, Origin::Supplied(_)));
     match stage {
         Stage::Request => request.map(|request| format!("{} {}", request.method, path(request))),
         Stage::Filter => explained.filter.as_deref().filter(|name| *name != "default").map(|name| format!("`{name}`")),
@@ -183,9 +187,11 @@ fn found(stage: Stage, explained: &Explained, request: Option<&RequestView<'_>>)
         Stage::Introspection => record.token.as_deref().map(active),
         Stage::Token => record.token.as_ref().map(|_| "accepted: time, type, issuer, audience, scopes".to_owned()),
         Stage::Subject => found.and_then(mapping),
+        Stage::User if is_supplied => Some("no such user; the script supplies one".to_owned()),
         Stage::User => record.user.as_ref().map(|user| format!("`{}/{}` may log in", user.component, user.id)),
+        Stage::Roles if is_supplied => None,
         Stage::Roles => found.map(|found| roles(found, record)),
-        Stage::Script => record.before_script.as_ref().and(principal).map(|principal| {
+        Stage::Script => principal.filter(|_| is_supplied || record.before_script.is_some()).map(|principal| {
             let Principal { component, id, .. } = principal;
             format!("`{component}/{id}` with roles {}", words(principal.roles.iter().map(Role::as_str)))
         }),
@@ -231,6 +237,7 @@ fn mapping(principal: &Principal) -> Option<String> {
             let Principal { authentication_id, component, .. } = principal;
             Some(format!("`{authentication_id}`, to be found in `{component}`"))
         }
+        Origin::Supplied(_) => Some(format!("`{}`, to be found by `queryOnResource`", principal.authentication_id)),
     }
 }
 

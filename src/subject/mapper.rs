@@ -105,7 +105,8 @@ impl SubjectMapper {
         let authentication_id =
             conditions.get(mapping.authentication).map(|(_, value)| value.clone()).ok_or(SubjectError::NoMapping)?;
         let query = UserQuery { component, conditions, fields: Arc::clone(&mapping.fields), token: Arc::clone(token) };
-        Ok(MappedSubject::Directory { query, authentication_id, mapping: index })
+        let by_query = matches!(mapping.collection, CompiledCollection::Fixed(_));
+        Ok(MappedSubject::Directory { query, authentication_id, mapping: index, by_query })
     }
 
     fn static_user(&self, subject: &str) -> Option<&StaticUser> {

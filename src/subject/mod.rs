@@ -76,6 +76,8 @@ pub enum MappedSubject {
         authentication_id: String,
         /// Which mapping: index into [`Settings::mappings`].
         mapping: usize,
+        /// Whether it names its collection by `queryOnResource`: then a script may supply a user that is not found (C7).
+        by_query: bool,
     },
 }
 

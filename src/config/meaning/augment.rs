@@ -8,10 +8,10 @@ use crate::config::raw;
 use crate::config::tree::Node;
 use crate::credential;
 use crate::script::ScriptError;
-use crate::script::augment::{AugmentScript, BINDINGS, Settings};
+use crate::script::augment::{AugmentScript, BINDINGS, MODULES, Settings};
 
-/// What IDM's scripts have beside [`BINDINGS`] (C7), and scripts here do not (E14).
-const ABSENT: [&str; 5] = ["require", "load", "openidm", "identityServer", "privileges"];
+/// What IDM's scripts have beside [`BINDINGS`] (C7), and scripts here do not.
+const ABSENT: [&str; 3] = ["load", "openidm", "identityServer"];
 
 /// The script of `rsFilter`, which stands at `filter`; `None` only if problems were collected.
 pub(super) fn augment(
@@ -46,31 +46,59 @@ pub(super) fn augment(
     if cx.lint {
         advice::of_script(cx, &here, file.as_deref(), &settings.source);
     }
-    for name in ABSENT.into_iter().filter(|name| !settings.globals.contains_key(*name)) {
-        if names(&settings.source, name) {
-            let of_privileges = if name == "privileges" { ": Keyward does not know IDM's privileges" } else { "" };
-            let message = format!(
-                "the script names `{name}`, which scripts do not have here{of_privileges}; a run that reaches it refuses the \
-                 request"
-            );
-            cx.warning(&here, message);
-        }
-    }
+    warn_of_absent(cx, &here, &settings);
     Some(settings)
 }
 
-/// Whether a script names a variable: the word, not as a member of something.
-fn names(source: &str, name: &str) -> bool {
+/// What the script names that IDM's scripts have and scripts here have not, or have empty.
+fn warn_of_absent(cx: &mut Context<'_>, here: &Here<'_>, settings: &Settings) {
+    let source = &settings.source;
+    let modules: Vec<Option<&str>> = named(source, "require").filter_map(module).collect();
+    if named(source, "privileges").next().is_some() || modules.iter().flatten().any(|name| MODULES.contains(name)) {
+        let message = "the script gives users IDM's privileges, which Keyward does not know: it runs, and gives none; what \
+                       privileges would grant is refused unless a rule grants it";
+        cx.warning(here, message);
+    }
+    let unknown = modules.into_iter().filter(|name| name.is_none_or(|name| !MODULES.contains(&name)));
+    for name in unknown.collect::<std::collections::BTreeSet<_>>() {
+        let what = name.map_or_else(|| "a module".to_owned(), |name| format!("the module `{name}`"));
+        let message = format!(
+            "the script requires {what}, and no modules but `{}` are known here; a run that reaches it refuses the request: \
+             copy what it needs into the script",
+            MODULES[0]
+        );
+        cx.warning(here, message);
+    }
+    for name in ABSENT.into_iter().filter(|name| !settings.globals.contains_key(*name)) {
+        if named(source, name).next().is_some() {
+            let message = format!(
+                "the script names `{name}`, which scripts do not have here; a run that reaches it refuses the request"
+            );
+            cx.warning(here, message);
+        }
+    }
+}
+
+/// What follows wherever a script names a variable: the word, not as a member of something, nor where it is declared.
+fn named<'s>(source: &'s str, name: &str) -> impl Iterator<Item = &'s str> {
     let within = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
-    source.match_indices(name).any(|(at, _)| {
-        let before = source.get(..at).unwrap_or_default().trim_end_matches(' ');
-        let after = source.get(at + name.len()..).unwrap_or_default();
-        !before.ends_with(['.', '"', '\''])
-            && !source.get(..at).unwrap_or_default().ends_with(within)
+    source.match_indices(name).filter_map(move |(at, word)| {
+        let (before, after) = (source.get(..at)?, source.get(at + word.len()..)?);
+        let trimmed = before.trim_end_matches(' ');
+        let names = !trimmed.ends_with(['.', '"', '\''])
+            && !before.ends_with(within)
             && !after.starts_with(within)
             && !after.trim_start().starts_with(':')
-            && !["var", "let", "const", "function"].iter().any(|word| before.ends_with(word))
+            && !["var", "let", "const", "function"].iter().any(|word| trimmed.ends_with(word));
+        names.then_some(after)
     })
+}
+
+/// The module that a call of `require` names; `Some(None)` where it is no plain text.
+fn module(after_require: &str) -> Option<Option<&str>> {
+    let argument = after_require.trim_start().strip_prefix('(')?.trim_start();
+    let quoted = ['"', '\''].into_iter().find_map(|quote| argument.strip_prefix(quote)?.split_once(quote));
+    Some(quoted.filter(|(_, after)| after.trim_start().starts_with(')')).map(|(name, _)| name))
 }
 
 /// The script's text, and its file where it stands in one.

@@ -217,7 +217,8 @@ fn a_key_in_the_file_and_beside_it_is_refused() {
 #[test]
 fn what_keyward_will_not_do_is_told_with_key_and_file() {
     let folder = tempfile::tempdir().unwrap();
-    let source = "require('auth/orgPrivileges').assign(resource, security, privileges, 'privileges');";
+    let source =
+        "require('auth/orgPrivileges').assign(resource, security, privileges, 'privileges'); require('lodash');";
     let script = format!("{{ \"type\": \"text/javascript\", \"source\": \"{source}\" }}");
     let file = A18.replace("\"scopes\"", &format!("\"augmentSecurityContext\": {script}, \"scopes\""));
     std::fs::write(folder.path().join("authentication.json"), file).unwrap();
@@ -227,8 +228,8 @@ fn what_keyward_will_not_do_is_told_with_key_and_file() {
     let warnings = warned(&parse(text, "k.yaml", folder.path(), &env(&[])).unwrap_or_else(|p| panic!("{p}")));
     for expected in [
         " directory: is no part of `rsFilter` and not read",
-        "rsFilter.augmentSecurityContext: the script names `privileges`, which scripts do not have here",
-        "rsFilter.augmentSecurityContext: the script names `require`, which scripts do not have here",
+        "rsFilter.augmentSecurityContext: the script gives users IDM's privileges, which Keyward does not know",
+        "rsFilter.augmentSecurityContext: the script requires the module `lodash`, and no modules but `auth/orgPriv",
         "configs[0].pattern: Keyward grants by rules only: what IDM's privileges",
         "access.json:1:81 more: is no list of rules and not read",
     ] {

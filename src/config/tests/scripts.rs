@@ -62,3 +62,30 @@ fn a_script_s_file_is_read_beside_the_configuration_and_its_own_lines_are_named(
     let expected = format!("{}:2:9: the script cannot be read:", file.display());
     assert!(problems.to_string().starts_with(&expected), "{problems}");
 }
+
+#[test]
+fn what_a_script_names_and_does_not_have_is_told_and_nothing_else_is() {
+    let privileges = "the script gives users IDM's privileges";
+    let module = "the script requires the module `a/b`";
+    for (source, expected) in [
+        ("require('auth/orgPrivileges').assignPrivilegesToUser(resource, privileges)", &[privileges][..]),
+        ("require( \"auth/orgPrivileges.js\" ).x()", &[privileges]),
+        ("var a = privileges.length", &[privileges]),
+        ("require('a/b'); require('a/b')", &[module]),
+        ("require('a/b'); require('auth/orgPrivileges')", &[privileges, module]),
+        ("require('auth/' + x)", &["the script requires a module, and no modules but"]),
+        ("openidm.read('x'); load('y')", &["names `load`", "names `openidm`"]),
+        ("identityServer.getProperty('x')", &["names `identityServer`"]),
+        ("logger.debug('x'); console.log(new Date())", &[]),
+        ("security.authorization.privileges = security.require; var required = 'require', o = {openidm: 1};", &[]),
+    ] {
+        let text = script(&format!("{{ type: text/javascript, source: {} }}", json!(source)));
+        let loaded = parse(&text, "keyward.yaml", Path::new(""), &env(&[])).unwrap_or_else(|p| panic!("{p}"));
+        let told: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let told: Vec<&String> = told.iter().filter(|told| told.contains("the script")).collect();
+        assert_eq!(told.len(), expected.len(), "{source}: {told:?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.contains(expected), "{source}: {told}");
+        }
+    }
+}

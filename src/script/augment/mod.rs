@@ -1,5 +1,6 @@
 //! What does the script of `augmentSecurityContext` make of the security context? (A10, C7, C8.)
 
+mod bindings;
 mod result;
 #[cfg(test)]
 mod tests;
@@ -7,17 +8,22 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use super::engine::{Sandbox, Script, ScriptError};
 use crate::deadline::Deadline;
-use crate::principal::{ContextIncomplete, Principal, User};
+use crate::principal::{ContextIncomplete, Origin, Principal, User};
 use crate::request::{RequestPath, RequestView};
+use crate::token::ActiveToken;
 
 /// The variables that every run has; the script's own (`globals`) have other names.
-pub const BINDINGS: [&str; 5] = ["security", "properties", "httpRequest", "resource", "subjectMapping"];
+pub const BINDINGS: [&str; 7] =
+    ["security", "properties", "httpRequest", "resource", "subjectMapping", "privileges", "require"];
+/// The modules that `require` knows.
+pub const MODULES: [&str; 2] = ["auth/orgPrivileges", "auth/orgPrivileges.js"];
 /// The longest a run may take, whatever the check's own deadline.
 const LONGEST_RUN: Duration = Duration::from_secs(1);
 /// Headers that scripts do not get to see: what they hold would lead from the script into an answer or a log.
@@ -66,12 +72,28 @@ pub enum AugmentError {
     Failed(#[from] ScriptError),
 }
 
+/// What is asked about, apart from who it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The request.
+    pub request: &'a RequestView<'a>,
+    /// Its path.
+    pub path: &'a RequestPath<'a>,
+    /// The index of the subject mapping that the token led to; `None` for a static user.
+    pub mapping: Option<usize>,
+    /// The instant of the check, which is the script's `Date`.
+    pub now: Timestamp,
+    /// No run takes longer, neither to its turn nor to its end.
+    pub deadline: Deadline,
+}
+
 /// What one run is about, apart from the script: owned, because a run that is too late outlives its question.
 struct Question {
     security: Value,
     http_request: Value,
     user: Option<Arc<User>>,
     mapping: Arc<str>,
+    now: Timestamp,
 }
 
 /// What a run left: the security context it was given, and the members of what it returned.
@@ -92,11 +114,13 @@ impl AugmentScript {
         let mappings = mappings.into_iter().flatten().map(|mapping| mapping.to_string().into()).collect();
         let globals = settings.globals.into_iter().map(|(name, value)| (name, value.to_string()));
         let properties = ("properties".to_owned(), settings.properties.to_string());
+        // E14: nobody has privileges here.
+        let privileges = ("privileges".to_owned(), "[]".to_owned());
         // As many runs at once as there are processors: a script waits for nothing, more would only slow each other down.
         let slots = std::thread::available_parallelism().map_or(1, usize::from).max(2);
         Ok(Self {
             script,
-            constants: globals.chain([properties]).collect(),
+            constants: globals.chain([properties, privileges]).collect(),
             mappings,
             withheld_headers: settings.withheld_headers,
             withhold_query: settings.withhold_query,
@@ -104,29 +128,41 @@ impl AugmentScript {
         })
     }
 
-    /// Runs the script for a principal that a token led to. `mapping` is the index of its subject mapping, if it has one.
-    ///
-    /// Never waits longer than `deadline`, neither for a turn nor for the script's end.
+    /// Runs the script for a principal that a token led to.
     ///
     /// # Errors
     /// [`AugmentError`]: the script refused, left an incomplete context, or failed.
-    pub async fn run(
+    pub async fn run(&self, principal: &Principal, asked: Asked<'_>) -> Result<Principal, AugmentError> {
+        let left = self.ask(principal.to_json(), principal.user().cloned(), asked).await?;
+        result::read(left, principal.origin.clone())
+    }
+
+    /// Runs the script for a token that led to nobody: it may supply the whole of `authorization` itself (C7).
+    ///
+    /// # Errors
+    /// As [`Self::run`]; [`AugmentError::Incomplete`] also where the script leaves everything as it is.
+    pub async fn supply(
         &self,
-        principal: &Principal,
-        request: &RequestView<'_>,
-        path: &RequestPath<'_>,
-        mapping: Option<usize>,
-        deadline: Deadline,
+        authentication_id: &str,
+        token: Arc<ActiveToken>,
+        asked: Asked<'_>,
     ) -> Result<Principal, AugmentError> {
+        let security = json!({ "authenticationId": authentication_id, "authorization": {} });
+        let left = self.ask(security, None, asked).await?;
+        result::read(left, Origin::Supplied(token))
+    }
+
+    async fn ask(&self, security: Value, user: Option<Arc<User>>, asked: Asked<'_>) -> Result<Left, AugmentError> {
+        let mapping = asked.mapping.and_then(|index| self.mappings.get(index).cloned());
         let question = Question {
-            security: principal.to_json(),
-            http_request: self.http_request(request, path),
-            user: principal.user().cloned(),
-            mapping: mapping.and_then(|index| self.mappings.get(index).cloned()).unwrap_or_else(|| "null".into()),
+            security,
+            http_request: self.http_request(asked.request, asked.path),
+            user,
+            mapping: mapping.unwrap_or_else(|| "null".into()),
+            now: asked.now,
         };
-        let left = timeout_at(deadline.instant(), self.run_elsewhere(question, deadline));
-        let left = left.await.map_err(|_| ScriptError::Deadline)??;
-        result::read(left, principal)
+        let left = timeout_at(asked.deadline.instant(), self.run_elsewhere(question, asked.deadline));
+        left.await.map_err(|_| ScriptError::Deadline)?
     }
 
     /// Runs on a thread that may block. The turn is given back when the script has ended, not when its caller has gone.
@@ -178,11 +214,14 @@ impl AugmentScript {
 
 impl Question {
     fn ask(self, sandbox: &Sandbox<'_, '_>, constants: &[(String, String)]) -> rquickjs::Result<Left> {
+        sandbox.set_clock(self.now)?;
+        bindings::define_globals(sandbox)?;
         for (name, json) in constants {
             sandbox.define(name, json)?;
         }
         let resource = self.user.map_or_else(|| "null".to_owned(), |user| json!(user.fields).to_string());
-        sandbox.define("httpRequest", &self.http_request.to_string())?;
+        let http_request = sandbox.define("httpRequest", &self.http_request.to_string())?;
+        bindings::define_functions(sandbox, http_request)?;
         sandbox.define("resource", &resource)?;
         sandbox.define("subjectMapping", &self.mapping)?;
         let security = sandbox.define("security", &self.security.to_string())?;

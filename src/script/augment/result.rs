@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{AugmentError, Left};
-use crate::principal::{ContextIncomplete, Principal, Role};
+use crate::principal::{ContextIncomplete, Origin, Principal, Role};
 use crate::script::engine::ScriptError;
 
 /// The deepest nesting of a further member of `authorization`. Envoy reads no message that is nested deeper than about 30
@@ -14,11 +14,11 @@ const MAX_DEPTH: usize = 16;
 /// The most bytes of `authorization`, as JSON.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// The principal after the script. `before` gives what no script can change: where the principal comes from.
+/// The principal after the script. `origin` is what no script can change: where the principal comes from.
 ///
 /// # Errors
 /// An incomplete context (C5), or one that is too large.
-pub(super) fn read(left: Left, before: &Principal) -> Result<Principal, AugmentError> {
+pub(super) fn read(left: Left, origin: Origin) -> Result<Principal, AugmentError> {
     let (mut authentication_id, mut authorization) = match left.security {
         Some(Value::Object(mut security)) => (security.remove("authenticationId"), security.remove("authorization")),
         _ => (None, None),
@@ -42,7 +42,7 @@ pub(super) fn read(left: Left, before: &Principal) -> Result<Principal, AugmentE
     let component = text(authorization.remove("component"));
     let id = text(authorization.remove("id"));
     let roles = roles(authorization.remove("roles"))?;
-    let mut principal = Principal::new(&authentication_id, &component, &id, roles, before.origin.clone())?;
+    let mut principal = Principal::new(&authentication_id, &component, &id, roles, origin)?;
     principal.extra = authorization;
     Ok(principal)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::{AugmentError, AugmentScript, Settings};
+use super::{Asked, AugmentError, AugmentScript, Settings};
 use crate::deadline::Deadline;
 use crate::principal::{ContextIncomplete, Origin, Principal, Role, User};
 use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
@@ -42,7 +42,11 @@ fn clerk() -> Principal {
     Principal::new("bjensen", "managed/user", "1", roles, origin).expect("a principal")
 }
 
-async fn run_for(script: &AugmentScript, principal: &Principal, within: Duration) -> Result<Value, AugmentError> {
+async fn run_for(
+    script: &AugmentScript,
+    principal: Option<&Principal>,
+    within: Duration,
+) -> Result<Value, AugmentError> {
     let headers: Vec<(&str, &[u8])> = vec![
         ("X-Region", b"eu"),
         ("x-region", b"us"),
@@ -50,6 +54,7 @@ async fn run_for(script: &AugmentScript, principal: &Principal, within: Duration
         ("Authorization", b"Bearer t0ken"),
         ("cookie", b"s=t0ken"),
         ("X-Token", b"t0ken"),
+        ("get", b"sent"),
     ];
     let view = RequestView {
         method: "GET",
@@ -64,12 +69,21 @@ async fn run_for(script: &AugmentScript, principal: &Principal, within: Duration
         context_extensions: None,
     };
     let path = RequestPath::parse(view.target, PathPolicy::default()).expect("a path");
-    let augmented = script.run(principal, &view, &path, Some(1), Deadline::after(within)).await?;
+    let now = "2026-06-01T12:00:00Z".parse().expect("an instant");
+    let asked = Asked { request: &view, path: &path, mapping: Some(1), now, deadline: Deadline::after(within) };
+    let augmented = match principal {
+        Some(principal) => script.run(principal, asked).await?,
+        None => script.supply("zzz", Arc::new(ActiveToken::default()), asked).await?,
+    };
     Ok(augmented.to_json())
 }
 
+async fn supplied(source: &str) -> Result<Value, AugmentError> {
+    run_for(&compile(source), None, Duration::from_secs(20)).await
+}
+
 async fn run(source: &str) -> Result<Value, AugmentError> {
-    run_for(&compile(source), &clerk(), Duration::from_secs(20)).await
+    run_for(&compile(source), Some(&clerk()), Duration::from_secs(20)).await
 }
 
 /// The value of `expression`, as the script sees it.
@@ -191,11 +205,89 @@ async fn a_script_sees_its_bindings() {
 }
 
 #[tokio::test]
+async fn a_script_calls_the_request_as_idm_s_scripts_do() {
+    for (expression, expected) in [
+        ("httpRequest.getMethod()", json!("GET")),
+        ("httpRequest.getUri() + '|' + httpRequest.getUri().getPath()", json!("/a b/c?d=%20e|/a b/c")),
+        ("httpRequest.getUri().getQuery()", json!("d=%20e")),
+        ("httpRequest.getHeaders().getFirst('X-REGION').toString()", json!("eu,us")),
+        ("httpRequest.headers.getFirst('x-region')", json!("eu,us")),
+        ("httpRequest.headers.get('X-Region').getFirstValue()", json!("eu,us")),
+        ("httpRequest.headers.get('X-Region').getValues()", json!(["eu,us"])),
+        ("'' + httpRequest.headers.get('X-Region')", json!("eu,us")),
+        ("httpRequest.headers.get('x-none')", json!(null)),
+        ("httpRequest.headers.getFirst('constructor')", json!(null)),
+        ("httpRequest.headers.getFirst('__proto__')", json!(null)),
+        // A client's headers of these names are no functions and take the place of none.
+        ("httpRequest.headers.getFirst('get') + typeof httpRequest.headers.get", json!("sentfunction")),
+        (
+            "['Authorization', 'Cookie', 'X-Token', 'proxy-authorization'].map(httpRequest.headers.getFirst)",
+            json!([null, null, null, null]),
+        ),
+        ("Object.keys(httpRequest).length + Object.keys(httpRequest.headers).length", json!(6)),
+    ] {
+        assert_eq!(seen(expression).await, expected, "{expression}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_s_clock_stands_at_the_check_s_instant() {
+    assert_eq!(seen("new Date(Date.now()).toISOString()").await, json!("2026-06-01T12:00:00.000Z"));
+}
+
+#[tokio::test]
+async fn idm_s_own_helper_adds_nothing_and_other_modules_are_unknown() {
+    let sample = "require('auth/orgPrivileges').assignPrivilegesToUser(resource, security, properties, subjectMapping, \
+                  privileges, 'privileges', 'privilegeAssignments');";
+    assert_eq!(run(sample).await, Ok(clerk().to_json()));
+    assert_eq!(run(&sample.replace("orgPrivileges'", "orgPrivileges.js'")).await, Ok(clerk().to_json()));
+    assert_eq!(seen("privileges").await, json!([]));
+    for module in ["auth/orgPrivileges2", "x/auth/orgPrivileges", "auth/orgPrivileges\\n", "lodash", "fs"] {
+        let outcome = run(&format!("require('{module}')")).await;
+        let Err(AugmentError::Failed(ScriptError::Other(message))) = outcome else { panic!("{module}: {outcome:?}") };
+        assert!(message.contains("is not known here"), "{module}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_script_logs_goes_nowhere() {
+    assert_eq!(
+        run("logger.debug('{} {}', security, 1); logger.isDebugEnabled() && x; console.log(resource);").await,
+        Ok(clerk().to_json())
+    );
+}
+
+#[tokio::test]
+async fn a_script_may_supply_a_user_that_was_not_found() {
+    let whole = json!({"authenticationId": "zzz", "authorization": {"id": "7", "component": "ext/user", "roles": ["r"], "more": 1}});
+    let given = "authorization = {id: '7', component: 'ext/user', roles: ['r', '', 'r'], more: 1}";
+    assert_eq!(supplied(&format!("if (resource === null) security.{given}")).await, Ok(whole.clone()));
+    assert_eq!(supplied(&format!("var a = {{}}; a.{given}; a")).await, Ok(whole));
+    let seen = supplied("var a = security.authorization; a.id = 'i'; a.component = 'c'; a.roles = []; a.seen = [Object.keys(a).length, subjectMapping.realm]").await;
+    assert_eq!(seen.map(|context| context["authorization"]["seen"].clone()), Ok(json!([3, "/b"])));
+}
+
+#[tokio::test]
+async fn a_user_that_was_not_found_is_none_before_the_context_is_whole() {
+    for (source, member) in [
+        ("", "authorization.roles"),
+        ("security.authorization.roles = ['r']", "authorization.id"),
+        ("security.authorization = {id: '7', component: '', roles: []}", "authorization.component"),
+        ("security.authorization = {id: '7', component: 'c'}", "authorization.roles"),
+        ("({authenticationId: '', authorization: {id: '7', component: 'c', roles: []}})", "authenticationId"),
+        ("security.authorization = null", "authorization"),
+    ] {
+        assert_eq!(supplied(source).await, incomplete(member), "{source}");
+    }
+    assert_eq!(supplied("throw {code: 403, message: 'no'}").await, refused("no"));
+}
+
+#[tokio::test]
 async fn a_static_user_has_no_record() {
     let origin = Origin::Static(Arc::new(ActiveToken::default()));
     let admin = Principal::new("admin", "internal/user", "admin", Vec::new(), origin).expect("a principal");
     let script = compile("security.authorization.none = resource === null");
-    let context = run_for(&script, &admin, Duration::from_secs(20)).await.expect("a context");
+    let context = run_for(&script, Some(&admin), Duration::from_secs(20)).await.expect("a context");
     assert_eq!(context["authorization"]["none"], json!(true));
 }
 
@@ -206,7 +298,7 @@ async fn nothing_a_request_does_is_seen_by_the_next() {
          left = 1; Array.prototype.left = 1; limit = 9; properties.clientId = 'x'; subjectMapping.realm = 'x';",
     );
     for _ in 0..3 {
-        let context = run_for(&script, &clerk(), Duration::from_secs(20)).await.expect("a context");
+        let context = run_for(&script, Some(&clerk()), Duration::from_secs(20)).await.expect("a context");
         assert_eq!(context["authorization"]["seen"], json!(["undefined", "undefined", 3, "rs", "/b"]));
     }
 }
@@ -216,7 +308,7 @@ async fn many_endless_scripts_end_at_their_deadlines_and_the_next_one_runs() {
     let script = compile("if (resource.mail) while (true) {}");
     let began = Instant::now();
     let (within, clerk) = (Duration::from_millis(150), clerk());
-    let runs = (0..20).map(|_| run_for(&script, &clerk, within));
+    let runs = (0..20).map(|_| run_for(&script, Some(&clerk), within));
     for outcome in futures_util::future::join_all(runs).await {
         assert_eq!(outcome, Err(AugmentError::Failed(ScriptError::Deadline)));
     }
@@ -224,5 +316,5 @@ async fn many_endless_scripts_end_at_their_deadlines_and_the_next_one_runs() {
     let origin = Origin::Static(Arc::new(ActiveToken::default()));
     let admin = Principal::new("admin", "internal/user", "admin", Vec::new(), origin).expect("a principal");
     let script = AugmentScript { script: compile("1").script, ..script };
-    assert!(run_for(&script, &admin, Duration::from_secs(20)).await.is_ok(), "the turns have been given back");
+    assert!(run_for(&script, Some(&admin), Duration::from_secs(20)).await.is_ok(), "the turns have been given back");
 }
