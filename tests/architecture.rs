@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 400;
 
 /// Crates and parts of `std` that only the rows naming them may name.
-const FENCED: [&str; 17] = [
+const FENCED: [&str; 19] = [
     "axum",
     "cel",
     "clap",
@@ -25,6 +25,8 @@ const FENCED: [&str; 17] = [
     "notify",
     "prometheus_client",
     "reqwest",
+    "oxc_parser",
+    "oxc_semantic",
     "rquickjs",
     "saphyr_parser",
     "schemars",

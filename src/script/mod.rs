@@ -2,11 +2,19 @@
 
 mod access_file;
 pub mod augment;
+pub mod condition;
 pub mod engine;
+mod filter;
+pub mod openidm;
 pub mod outline;
 mod remarks;
+mod turns;
 
 pub use access_file::{AccessFileError, configs};
 pub use augment::{AugmentError, AugmentScript};
+pub use condition::{Bindings, Condition, ConditionError, Withheld};
 pub use engine::{Script, ScriptError};
+pub use openidm::Openidm;
+pub use outline::{Outline, outline};
 pub use remarks::{Remark, remarks};
+pub use turns::Turns;

@@ -148,7 +148,8 @@ mod tests {
         let uses = outline(source).unwrap_or_else(|error| panic!("{source}: {error}")).free;
         uses.iter()
             .map(|it| {
-                let call = it.call.clone().map(|call| format!(" in `{}`", &source[call])).unwrap_or_default();
+                let call =
+                    it.call.clone().map(|call| format!(" in `{}`", source.get(call).unwrap())).unwrap_or_default();
                 format!("{}{call}", [std::slice::from_ref(&it.name), &it.members].concat().join("."))
             })
             .collect()
@@ -180,7 +181,7 @@ mod tests {
         let source = "var limit = 3, other;\nfunction few(list) { return list.length < limit && few; }\nfew(roles);";
         let outline = outline(source).unwrap();
         let told: Vec<_> =
-            outline.statements.iter().map(|it| (&source[it.at.clone()], &it.declares, &it.uses)).collect();
+            outline.statements.iter().map(|it| (source.get(it.at.clone()).unwrap(), &it.declares, &it.uses)).collect();
         assert_eq!(told.len(), 3, "{told:?}");
         let mut declared = told[0].1.clone();
         declared.sort();

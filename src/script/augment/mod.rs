@@ -6,14 +6,12 @@ mod result;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
-use tokio::time::timeout_at;
 
 use super::engine::{Sandbox, Script, ScriptError};
+use super::turns::Turns;
 use crate::deadline::Deadline;
 use crate::principal::{ContextIncomplete, Origin, Principal, User};
 use crate::request::{RequestPath, RequestView};
@@ -24,8 +22,6 @@ pub const BINDINGS: [&str; 7] =
     ["security", "properties", "httpRequest", "resource", "subjectMapping", "privileges", "require"];
 /// The modules that `require` knows.
 pub const MODULES: [&str; 2] = ["auth/orgPrivileges", "auth/orgPrivileges.js"];
-/// The longest a run may take, whatever the check's own deadline.
-const LONGEST_RUN: Duration = Duration::from_secs(1);
 /// Headers that scripts do not get to see: what they hold would lead from the script into an answer or a log.
 /// SECURITY: credentials never leave the stages that need them.
 const WITHHELD: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
@@ -55,7 +51,7 @@ pub struct AugmentScript {
     mappings: Arc<[Arc<str>]>,
     withheld_headers: Vec<String>,
     withhold_query: bool,
-    slots: Arc<Semaphore>,
+    turns: Turns,
 }
 
 /// Why there is no augmented security context. None of these may lead to an allow.
@@ -116,15 +112,13 @@ impl AugmentScript {
         let properties = ("properties".to_owned(), settings.properties.to_string());
         // E14: nobody has privileges here.
         let privileges = ("privileges".to_owned(), "[]".to_owned());
-        // As many runs at once as there are processors: a script waits for nothing, more would only slow each other down.
-        let slots = std::thread::available_parallelism().map_or(1, usize::from).max(2);
         Ok(Self {
             script,
             constants: globals.chain([properties, privileges]).collect(),
             mappings,
             withheld_headers: settings.withheld_headers,
             withhold_query: settings.withhold_query,
-            slots: Arc::new(Semaphore::new(slots)),
+            turns: Turns::default(),
         })
     }
 
@@ -161,25 +155,12 @@ impl AugmentScript {
             mapping: mapping.unwrap_or_else(|| "null".into()),
             now: asked.now,
         };
-        let left = timeout_at(asked.deadline.instant(), self.run_elsewhere(question, asked.deadline));
-        left.await.map_err(|_| ScriptError::Deadline)?
-    }
-
-    /// Runs on a thread that may block. The turn is given back when the script has ended, not when its caller has gone.
-    async fn run_elsewhere(&self, question: Question, deadline: Deadline) -> Result<Left, AugmentError> {
-        let turn = Arc::clone(&self.slots).acquire_owned().await;
-        let turn = turn.map_err(|_| ScriptError::Other("the scripts have been shut down".to_owned()))?;
         let (script, constants) = (self.script.clone(), Arc::clone(&self.constants));
-        let until = Instant::now() + deadline.remaining().min(LONGEST_RUN);
-        let run = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            script.run(until, |sandbox| question.ask(&sandbox, &constants))
-        });
-        match run.await {
-            Ok(Ok(left)) => Ok(left),
-            Ok(Err(ScriptError::Thrown { code: Some(400..=499), message })) => Err(AugmentError::Refused(message)),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(ScriptError::Other("the engine broke".to_owned()).into()),
+        let run = move |until| script.run(until, |sandbox| question.ask(&sandbox, &constants));
+        match self.turns.run(asked.deadline, run).await {
+            Ok(left) => Ok(left),
+            Err(ScriptError::Thrown { code: Some(400..=499), message }) => Err(AugmentError::Refused(message)),
+            Err(error) => Err(error.into()),
         }
     }
 

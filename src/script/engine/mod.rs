@@ -162,6 +162,11 @@ fn sandboxed<T>(
 }
 
 impl<'js> Sandbox<'js, '_> {
+    /// The engine's own handle.
+    pub(super) fn ctx(&self) -> &Ctx<'js> {
+        &self.ctx
+    }
+
     /// Defines a global variable by JSON text. Returns the value, which outlives a reassignment of the variable.
     ///
     /// # Errors
