@@ -9,6 +9,7 @@
 //! | `cli` | the program's verbs, its exit codes, its life as a process |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
 //! | `herd` | many checks at once, callers that hang up |
+//! | `idm_answers` | IDM's files against what a running IDM decided and answered |
 //! | `idm_files` | IDM's own files, pointed at, imported and linted |
 //! | `introspection` | what a real authorization server's word becomes |
 //! | `malformed` | questions that no Envoy should send |
@@ -39,6 +40,7 @@ mod docs;
 mod envoy;
 mod fuzz;
 mod herd;
+mod idm_answers;
 mod idm_files;
 mod introspection;
 mod malformed;
