@@ -2,6 +2,7 @@
 //!
 //! `make test-real` starts both and runs these; without them they are ignored.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use base64::Engine as _;
@@ -13,7 +14,7 @@ use crate::support::echo::EchoUpstream;
 use crate::support::envoy::{Authz, EnvoyProcess, Listener};
 use crate::support::program::TestServer;
 use crate::support::raw_http::{self, Response};
-use crate::support::{blocking, yaml};
+use crate::support::{blocking, clone_path, yaml};
 
 /// A variable that `tests/real/run.sh` sets.
 fn variable(name: &str) -> String {
@@ -326,5 +327,109 @@ mod openam {
         let revoked = blocking(revoke).await;
         assert_eq!(revoked.status, 200, "{revoked:?}");
         assert_eq!(introspected(APP, raw(), &token).await.status, 401);
+    }
+
+    /// What Envoy answers each request before a Keyward that reads the files of `tests/real/idm`, as a deployment has them.
+    async fn before_idms_files(requests: Vec<(&'static str, &'static str, Option<String>, bool)>) -> Vec<Response> {
+        let folder = clone_path("tests/real/idm");
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let mut config = yaml::parse("keyward.yaml", &read("keyward.yaml"));
+        yaml::merge(
+            &mut config,
+            &json!({ "listen": { "extAuthz": "127.0.0.1:0", "admin": "127.0.0.1:0" }, "audit": { "to": "off" } }),
+        );
+        let names = ["conf/authentication.json", "conf/access.json", "script/auth/orgAdmins.js", "users.yaml"];
+        let files: Vec<_> = names.iter().map(|name| ((*name).to_owned(), Value::String(read(name)))).collect();
+        let env = BTreeMap::from([
+            ("AM_URL".to_owned(), variable("KEYWARD_OPENAM")),
+            ("RS_CLIENT_SECRET".to_owned(), APP.1.to_owned()),
+        ]);
+        let server = TestServer::start(&config, &files, &env, SystemClock.now()).await;
+        let server = server.unwrap_or_else(|problems| panic!("{problems}"));
+        let upstream = EchoUpstream::start().await;
+        let (address, echo) = (server.address, upstream.address);
+        blocking(move || {
+            let envoy = EnvoyProcess::start(&[Listener::to("front", Authz::Tcp(address))], echo);
+            let front: SocketAddr = envoy.address("front");
+            let ask = |(method, target, token, ajax): &(&'static str, &'static str, Option<String>, bool)| {
+                let mut headers = Vec::new();
+                headers.extend(token.iter().map(|t| ("Authorization".to_owned(), format!("Bearer {t}").into_bytes())));
+                headers.extend(ajax.then(|| ("X-Requested-With".to_owned(), b"test".to_vec())));
+                raw_http::exchange(front, method, &format!("/openidm/{target}"), &headers, b"")
+            };
+            requests.iter().map(ask).collect()
+        })
+        .await
+    }
+
+    /// What an answer of `before_idms_files` comes to: the roles and the user who reached the upstream, or status and message.
+    fn outcome(answer: &Response) -> String {
+        let told = |name: &str| upstream(answer, name).join(" and ");
+        if answer.header("x-echo").is_empty() {
+            let body = answer.json();
+            let reason = body["detail"]["failureReasons"][0]["message"].as_str().map(|text| format!(": {text}"));
+            return format!("{} {}{}", answer.status, text(&body["message"]), reason.unwrap_or_default());
+        }
+        format!(
+            "{}@{} {}",
+            told("x-auth-id"),
+            told("x-auth-component"),
+            told("x-auth-roles").replace("internal/role/", "")
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs a real OpenAM: `make test-real`"]
+    async fn idms_own_files_decide_about_the_tokens_of_a_real_openam() {
+        let (bob, narrow, app) = blocking(|| {
+            let as_bob = |scope| {
+                let pairs =
+                    [("grant_type", "password"), ("username", "bob"), ("password", "Passw0rd.user"), ("scope", scope)];
+                Some(text(&basic_token(APP, &pairs)["access_token"]))
+            };
+            let own = [("grant_type", "client_credentials"), ("scope", "fr:idm:*")];
+            (as_bob("fr:idm:*"), as_bob("profile"), Some(text(&basic_token(APP, &own)["access_token"])))
+        })
+        .await;
+        let (user, admin) = (
+            "1@managed/user openidm-authorized,clerk,org-admin",
+            "openidm-admin@internal/user openidm-authorized,openidm-admin",
+        );
+        let nobody = "anonymous@internal/user openidm-reg";
+        let forbidden = "403 Access denied";
+        let made_up = Some("made-up".to_owned());
+        let cases = [
+            // A user: default role, own role, and the one that the script adds.
+            ("GET", "info/login", &bob, false, user),
+            ("GET", "orders/7", &bob, false, user),
+            ("POST", "orders/7?_action=approve", &bob, false, user),
+            ("POST", "orders/7?_action=cancel", &bob, false, forbidden),
+            ("GET", "managed/organization/o1", &bob, false, user),
+            // ownDataOnly()
+            ("GET", "managed/user/1", &bob, false, user),
+            ("GET", "managed/user/2", &bob, false, forbidden),
+            ("DELETE", "managed/user/1", &bob, false, forbidden),
+            ("GET", "../orders/7", &bob, false, "400 Bad request: a dot segment"),
+            // The administrator by static mapping.
+            ("DELETE", "managed/user/1", &app, false, admin),
+            ("GET", "repo/links", &app, false, forbidden),
+            ("GET", "managed/user?_queryExpression=x", &app, false, forbidden),
+            // Nobody.
+            ("GET", "info/ping", &None, false, nobody),
+            ("POST", "managed/user?_action=create", &None, true, nobody),
+            ("POST", "managed/user?_action=create", &None, false, forbidden),
+            ("GET", "orders/7", &None, false, forbidden),
+            // Tokens that are none, or too narrow.
+            ("GET", "info/ping", &made_up, false, "401 Access Denied: Access denied, token inactive"),
+            ("GET", "info/ping", &narrow, false, forbidden),
+        ];
+        let requests = cases.iter().map(|(method, target, token, ajax, _)| (*method, *target, (*token).clone(), *ajax));
+        let answers = before_idms_files(requests.collect()).await;
+        let seen: Vec<String> = answers.iter().map(outcome).collect();
+        for ((method, target, .., expected), seen) in cases.iter().zip(&seen) {
+            assert!(seen.starts_with(expected), "{method} {target}: {seen}, not {expected}");
+        }
+        assert!(answers[17].header("www-authenticate")[0].contains("insufficient_scope"), "{:?}", answers[17]);
+        assert!(answers[16].header("www-authenticate")[0].contains("invalid_token"), "{:?}", answers[16]);
     }
 }
