@@ -20,7 +20,7 @@ pub(super) fn evaluate(expression: &Expression, facts: &Facts<'_>) -> Result<Js,
             let mut list = Vec::with_capacity(items.len());
             for item in items {
                 list.push(match evaluate(item, facts)? {
-                    Js::Undefined => Value::Null,
+                    Js::Undefined => return Err("undefined in a list".to_owned()),
                     Js::Json(value) => value,
                 });
             }
@@ -59,8 +59,8 @@ fn sum(parts: &[Expression], facts: &Facts<'_>) -> Result<Js, String> {
         let right = right?;
         match (&left, &right) {
             (Js::Json(Value::Number(a)), Js::Json(Value::Number(b))) => {
-                let sum = a.as_f64().zip(b.as_f64()).map(|(a, b)| a + b);
-                Ok(Js::Json(sum.into()))
+                let sum = a.as_f64().zip(b.as_f64()).map(|(a, b)| a + b).filter(|sum| sum.is_finite());
+                sum.map(|sum| Js::Json(sum.into())).ok_or_else(|| "a sum without end".to_owned())
             }
             (Js::Json(Value::String(_)), _) | (_, Js::Json(Value::String(_))) => {
                 Ok(Js::text(left.as_text()? + &right.as_text()?))

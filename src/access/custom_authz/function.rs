@@ -66,11 +66,7 @@ pub(super) fn named(name: &str, arguments: &[Syntax], knowledge: &Knowledge) -> 
         },
         "isAJAXRequest" => plain(Function::IsAjaxRequest),
         "isQueryOneOf" => match arguments {
-            [Syntax::Object(members)] => members
-                .iter()
-                .map(|(path, ids)| Some((path.clone(), texts(ids)?)))
-                .collect::<Option<_>>()
-                .map(Function::IsQueryOneOf),
+            [Syntax::Object(members)] => query_one_of(members)?,
             _ => None,
         }
         .ok_or_else(|| wrong("one object of lists of texts, e.g. `{'managed/user': ['for-userName']}`")),
@@ -88,6 +84,17 @@ pub(super) fn named(name: &str, arguments: &[Syntax], knowledge: &Knowledge) -> 
         .ok_or_else(|| wrong("one list of texts, or one text with commas")),
         _ => Err(unanswerable(name)),
     }
+}
+
+/// SECURITY: of a path that stands twice JavaScript takes the last list only; to take both would widen the rule.
+fn query_one_of(members: &[(String, Syntax)]) -> Result<Option<Function>, String> {
+    for (place, (path, _)) in members.iter().enumerate() {
+        if path == "__proto__" || members.iter().skip(place + 1).any(|(later, _)| later == path) {
+            return Err(format!("`isQueryOneOf` names `{path}` twice, or it is no path; write each path once"));
+        }
+    }
+    let map = members.iter().map(|(path, ids)| Some((path.clone(), texts(ids)?))).collect::<Option<_>>();
+    Ok(map.map(Function::IsQueryOneOf))
 }
 
 fn texts(syntax: &Syntax) -> Option<Vec<String>> {

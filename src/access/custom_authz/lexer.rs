@@ -22,13 +22,13 @@ const SIGNS: [&str; 18] =
 /// # Errors
 /// The first thing that is no token of the subset.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, String> {
-    let text = text.trim_end();
+    let text = text.trim_end_matches(is_space);
     // A statement's end is no part of the expression.
     let source = text.strip_suffix(';').unwrap_or(text);
     let mut rest = source;
     let mut tokens = Vec::new();
     loop {
-        rest = rest.trim_start();
+        rest = rest.trim_start_matches(is_space);
         let place = source.chars().count() - rest.chars().count() + 1;
         let Some(first) = rest.chars().next() else { return Ok(tokens) };
         let (token, after) = match first {
@@ -50,6 +50,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, String> {
     }
 }
 
+/// JavaScript's white space: Unicode's but for the next-line character, and the byte order mark.
+pub(super) fn is_space(letter: char) -> bool {
+    (letter.is_whitespace() && letter != '\u{85}') || letter == '\u{feff}'
+}
+
 fn is_name_start(letter: char) -> bool {
     letter.is_ascii_alphabetic() || letter == '_' || letter == '$'
 }
@@ -66,7 +71,7 @@ fn number(rest: &str) -> Option<(Token, &str)> {
     // Octal, hexadecimal and exponents are left out, for Rust and JavaScript read them differently.
     let octal = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number = digits.parse::<f64>().ok().filter(|_| plain && !octal)?;
+    let number = digits.parse::<f64>().ok().filter(|number| plain && !octal && number.is_finite())?;
     Some((Token::Number(number), after))
 }
 
@@ -85,6 +90,8 @@ fn text_literal(rest: &str, quote: char) -> Option<(Token, &str)> {
                 'u' => {
                     let (digits, after) = letters.as_str().split_at_checked(4)?;
                     letters = after.chars();
+                    // `from_str_radix` would take a sign.
+                    digits.chars().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
                     char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
                 }
                 _ => return None,

@@ -213,8 +213,11 @@ fn rooted_member(path: &[&Syntax], known: &[Known], root: &str, knowledge: &Know
         let [Syntax::Text(name), below_it @ ..] = rest else {
             return Err(format!("name one of `context.http.{map}`, e.g. `context.http.{map}['x']`"));
         };
-        let variable =
-            if map == "headers" { Variable::Header(name.to_lowercase()) } else { Variable::Parameter(name.clone()) };
+        let variable = if map == "headers" {
+            Variable::Header(name.to_ascii_lowercase())
+        } else {
+            Variable::Parameter(name.clone())
+        };
         return below(Expression::Variable(variable), below_it, knowledge);
     }
     let begins_with = |names: &[&str]| {

@@ -92,6 +92,9 @@ fn truth_is_javascripts() {
         ("id === 'zce' && method === 'read' && action === '' && roles.length === 2", true),
         ("roles[0] === 'clerk' && roles[7] === undefined", true),
         ("id.length === 3", true),
+        ("'\\ufeff' == 0 && '\\u0085' != 0", true),
+        ("\u{feff}true\u{a0};", true),
+        ("-0 + 'x' === '0x'", true),
     ] {
         assert_eq!(read.holds(expression), Ok(holds), "{expression}");
     }
@@ -111,6 +114,13 @@ fn where_javascript_would_surprise_the_evaluation_fails() {
         "roles.toString",
         "context.security.constructor",
         "context.security.authorization.roles.map",
+        "[undefined][0] === null",
+        "roles['00'] === 'clerk'",
+        "roles['+0'] === 'clerk'",
+        "'0x1' != 1",
+        "'Infinity' != 1",
+        "'x' + 1000000000000000000000 === 'x1000000000000000000000'",
+        "'x' + 0.0000001",
     ] {
         assert!(read.holds(expression).is_err(), "{expression}");
     }
@@ -150,6 +160,10 @@ fn what_the_subset_does_not_know_is_refused_with_advice() {
         ("'open", "has no end"),
         ("'\\x41'", "has no end"),
         ("010", "no number"),
+        ("'\\u+041'", "has no end"),
+        ("\u{85}true", "is not part of the supported subset"),
+        ("isQueryOneOf({'a': ['x'], a: ['y']})", "write each path once"),
+        ("isQueryOneOf({'__proto__': ['x']})", "write each path once"),
         ("true false", "found `false` at character 6, expected an operator"),
         ("({})", "only as an argument"),
         ("- 'x'", "expected a number after `-`"),
@@ -158,6 +172,9 @@ fn what_the_subset_does_not_know_is_refused_with_advice() {
         let message = compile(expression).unwrap_err();
         assert!(message.contains(said), "{expression}: {message}");
     }
+    assert!(compile(&"9".repeat(400)).is_err_and(|message| message.contains("no number")));
+    let largest = format!("17{}", "0".repeat(307));
+    assert!(case("read", "zce").holds(&format!("!({largest} + {largest})")).is_err());
     assert!(compile(&"(".repeat(4000)).is_err());
     assert!(compile(&"!".repeat(4000)).is_err());
     assert!(compile(&format!("'{}'", "x".repeat(5000))).is_err());

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::lexer::is_space;
+
 /// A value of an expression.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Js {
@@ -46,7 +48,7 @@ impl Js {
     /// `==`.
     ///
     /// # Errors
-    /// As [`Js::strictly_equals`].
+    /// As [`Js::strictly_equals`]; and for a text that JavaScript would read as hexadecimal or as infinite.
     pub(super) fn loosely_equals(&self, other: &Self) -> Result<bool, String> {
         let absent = |value: &Self| matches!(value, Self::Undefined | Self::Json(Value::Null));
         if absent(self) || absent(other) {
@@ -57,7 +59,7 @@ impl Js {
             _ => {
                 self.refuse_compound()?;
                 other.refuse_compound()?;
-                Ok(self.number() == other.number())
+                Ok(self.number()? == other.number()?)
             }
         }
     }
@@ -75,10 +77,12 @@ impl Js {
                 None => Ok(Self::Undefined),
             },
             Self::Json(Value::Array(items)) if name == "length" => Ok(Self::Json(items.len().into())),
-            Self::Json(Value::Array(items)) => match name.parse::<usize>() {
-                Ok(place) => Ok(items.get(place).map_or(Self::Undefined, |item| Self::Json(item.clone()))),
-                Err(_) => Err(format!("a list has no `{name}` here; `length` and its items can be read")),
-            },
+            Self::Json(Value::Array(items)) => {
+                match name.parse::<usize>().ok().filter(|place| place.to_string() == name) {
+                    Some(place) => Ok(items.get(place).map_or(Self::Undefined, |item| Self::Json(item.clone()))),
+                    None => Err(format!("a list has no `{name}` here; `length` and its items can be read")),
+                }
+            }
             Self::Json(Value::String(text)) if name == "length" => Ok(Self::Json(text.encode_utf16().count().into())),
             _ => Err(format!("cannot read `{name}` of {}", self.kind())),
         }
@@ -87,14 +91,15 @@ impl Js {
     /// The text of a value in a sum.
     ///
     /// # Errors
-    /// JavaScript would write `undefined`, `null` or `[object Object]`, which no rule means.
+    /// JavaScript would write `undefined`, `null`, `[object Object]` or `1e+21`, which no rule means.
     pub(super) fn as_text(&self) -> Result<String, String> {
         match self {
             Self::Json(Value::String(text)) => Ok(text.clone()),
             Self::Json(Value::Bool(flag)) => Ok(flag.to_string()),
             Self::Json(Value::Number(number)) => match number.as_f64() {
-                Some(number) => Ok(format!("{number}")),
-                None => Ok(number.to_string()),
+                Some(0.0) => Ok("0".to_owned()),
+                Some(number) if (1e-6..1e21).contains(&number.abs()) => Ok(number.to_string()),
+                _ => Err("so large or small a number cannot become text".to_owned()),
             },
             Self::Undefined | Self::Json(_) => Err(format!("{} cannot become text", self.kind())),
         }
@@ -121,18 +126,21 @@ impl Js {
     }
 
     /// The number that `==` makes of a text or a boolean; NaN, which equals nothing, where it makes none.
-    fn number(&self) -> f64 {
-        match self {
+    fn number(&self) -> Result<f64, String> {
+        Ok(match self {
             Self::Json(Value::Number(number)) => number.as_f64().unwrap_or(f64::NAN),
             Self::Json(Value::Bool(flag)) => f64::from(u8::from(*flag)),
-            Self::Json(Value::String(text)) if text.trim().is_empty() => 0.0,
             Self::Json(Value::String(text)) => {
-                let text = text.trim();
+                let text = text.trim_matches(is_space);
                 let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-                text.parse().ok().filter(|_| plain).unwrap_or(f64::NAN)
+                let prefix = text.get(..2).unwrap_or_default().to_ascii_lowercase();
+                if ["0x", "0o", "0b"].contains(&prefix.as_str()) || text.ends_with("Infinity") {
+                    return Err("a text in another notation than the decimal one is compared with a number".to_owned());
+                }
+                if text.is_empty() { 0.0 } else { text.parse().ok().filter(|_| plain).unwrap_or(f64::NAN) }
             }
             Self::Undefined | Self::Json(_) => f64::NAN,
-        }
+        })
     }
 }
 
