@@ -13,6 +13,7 @@ use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
 use crate::token::ActiveToken;
 
 mod properties;
+mod readings;
 mod vectors;
 
 pub(super) fn view<'a>(method: &'a str, target: &'a str, headers: &'a [(&'a str, &'a str)]) -> RequestView<'a> {
