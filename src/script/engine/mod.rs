@@ -102,10 +102,17 @@ impl Script {
             sandbox.evaluate().map(|_| ())
         });
         match read {
-            Err(ScriptError::Syntax { message, .. }) if message.contains(SENTINEL) => {
+            // The whole message: a script that lacks its end trips over the very name.
+            Err(ScriptError::Syntax { message, .. }) if message == format!("redeclaration of '{SENTINEL}'") => {
                 Ok(Self { source: source.into() })
             }
-            Err(error @ ScriptError::Syntax { .. }) => Err(error),
+            Err(ScriptError::Syntax { line, column, message }) => {
+                // What is missing at the end is found missing in the line that was added.
+                let (last, text) = source.split('\n').enumerate().last().unwrap_or_default();
+                let at_end = (last + 1, text.chars().count() + 1);
+                let (line, column) = if line > at_end.0 { at_end } else { (line, column) };
+                Err(ScriptError::Syntax { line, column, message })
+            }
             Err(error) => Err(unplaced(&error.to_string())),
             Ok(()) => Err(unplaced("the script cannot be read as a whole")),
         }

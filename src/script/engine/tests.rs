@@ -42,6 +42,8 @@ fn a_script_that_cannot_be_read_is_refused_with_its_place_and_nothing_of_it_runs
         ("var a = 1;\nif (a {\n}", (2, 7)),
         ("'use strict';\nwith (a) {}", (2, 1)),
         ("let a;\nlet a;", (2, 6)),
+        ("if (a) {\n\n", (3, 1)),
+        ("é = (1 +", (1, 9)),
     ] {
         let Err(ScriptError::Syntax { line, column, message }) = Script::compile(source) else {
             panic!("{source:?} was read")
