@@ -159,7 +159,7 @@ fn read(text: &str, file: &Arc<str>, cx: &mut meaning::Context<'_>) -> Option<Co
     let same = |problem: &Problem| {
         known.iter().any(|place| place.path == problem.place.path && place.file == problem.place.file)
     };
-    let schema = schema();
+    let schema = raw::whole_schema();
     cx.problems.extend(shape::check(&tree, &schema).into_iter().filter(|problem| !same(problem)));
     if cx.problems.is_empty() {
         return meaning::convert(&tree, cx);

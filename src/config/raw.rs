@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A Keyward configuration: one filter at top level, or several under `filters`.
 #[derive(JsonSchema)]
@@ -592,9 +592,24 @@ pub enum OutageAnswer {
     Error,
 }
 
-/// The JSON schema of a configuration file.
+/// The JSON schema of a configuration file as it is written: what `rsFilterFile` brings need not stand in the `rsFilter`
+/// beside it.
 #[must_use]
 pub fn schema() -> Value {
+    let mut schema = whole_schema();
+    let of_rs_filter = schema.pointer_mut("/$defs/RsFilter").and_then(Value::as_object_mut);
+    let Some(required) = of_rs_filter.and_then(|members| members.remove("required")) else { return schema };
+    for pointer in ["", "/$defs/Filter"] {
+        if let Some(Value::Object(members)) = schema.pointer_mut(pointer) {
+            members.insert("if".to_owned(), json!({ "required": ["rsFilterFile"] }));
+            members.insert("else".to_owned(), json!({ "properties": { "rsFilter": { "required": required } } }));
+        }
+    }
+    schema
+}
+
+/// The schema of a configuration into which `rsFilterFile` and `accessFile` have been put.
+pub(super) fn whole_schema() -> Value {
     let mut schema = schemars::schema_for!(File).to_value();
     let of_filter = schema.pointer("/$defs/Filter/properties").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(Value::Object(top)) = schema.get_mut("properties") {
@@ -643,6 +658,8 @@ fn refuse_null(schema: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::schema;
 
     /// `UPDATE=1 cargo test the_committed_schema_is_current` rewrites it.
@@ -655,6 +672,41 @@ mod tests {
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
         assert!(committed == current, "schema/keyward.schema.json is stale; run this test with UPDATE=1");
+    }
+
+    /// Whether `value` has what a schema of `if`, `else`, `properties`, `items`, `$ref` and `required` wants.
+    fn complete(root: &Value, schema: &Value, value: &Value) -> bool {
+        if let Some(target) = schema["$ref"].as_str() {
+            return complete(root, root.pointer(target.trim_start_matches('#')).unwrap(), value);
+        }
+        let has = |schema: &Value| {
+            schema["required"].as_array().into_iter().flatten().all(|key| value.get(key.as_str().unwrap()).is_some())
+        };
+        let else_holds = schema.get("if").is_none_or(&has) || complete(root, &schema["else"], value);
+        let members = schema["properties"].as_object().into_iter().flatten();
+        let members = members.filter_map(|(key, schema)| Some((schema, value.get(key)?)));
+        let items = value.as_array().into_iter().flatten().map(|item| (&schema["items"], item));
+        has(schema) && else_holds && members.chain(items).all(|(schema, value)| complete(root, schema, value))
+    }
+
+    #[test]
+    fn what_the_file_brings_need_not_stand_beside_it_and_all_is_needed_without_one() {
+        let schema = schema();
+        let secret = json!({"clientSecret": {"env": "SECRET"}});
+        let client = json!({"clientId": "c", "clientSecret": "s", "tokenIntrospectUrl": "https://am.test/"});
+        for (file, expected) in [
+            (json!({"rsFilterFile": "a.json"}), true),
+            (json!({"rsFilterFile": "a.json", "rsFilter": secret}), true),
+            (json!({"rsFilter": client}), true),
+            (json!({"rsFilter": secret}), false),
+            (json!({"rsFilter": {}}), false),
+            (json!({"rsFilterFile": "a.json", "rsFilter": {"staticUserMapping": [{"subject": "x"}]}}), false),
+            (json!({"filters": [{"name": "a", "rsFilterFile": "a.json", "rsFilter": secret}]}), true),
+            (json!({"filters": [{"name": "a", "rsFilter": client}, {"name": "b"}]}), true),
+            (json!({"filters": [{"name": "a", "rsFilterFile": "a.json"}, {"name": "b", "rsFilter": secret}]}), false),
+        ] {
+            assert_eq!(complete(&schema, &schema, &file), expected, "{file}");
+        }
     }
 
     #[test]
