@@ -19,8 +19,12 @@ pub fn advice(rules: &[RuleSettings], style: Style) -> Vec<RuleProblem> {
         let wider = rules.iter().enumerate().find(|(other, wider)| {
             *other != index && covers(wider, rule, style) && (*other < index || !covers(rule, wider, style))
         });
-        if let Some((_, wider)) = wider {
-            say("", format!("is pointless: whatever it grants, {} (`{}`) grants already", wider.name, wider.pattern));
+        if let Some((other, wider)) = wider {
+            // A rule without a name of its own is told by its index: what its list is called differs from file to file.
+            let named = !wider.name.starts_with("rules[");
+            let which = if named { format!("`{}`", wider.name) } else { format!("[{other}]") };
+            let grants = format!("the rule {which} (`{}`) grants already", wider.pattern);
+            say("", format!("is pointless: whatever it grants, {grants}"));
         }
     }
     advice
@@ -46,16 +50,19 @@ fn never_grants(rule: &RuleSettings, style: Style) -> Option<(&'static str, Stri
     if let Some(item) = excluded {
         return Some((
             "excludePatterns",
-            format!("never grants: `{item}` excludes all that `{}` covers", rule.pattern),
+            format!("the rule never grants: `{item}` excludes all that `{}` covers", rule.pattern),
         ));
     }
     if rule.custom_authz.as_deref().is_some_and(|text| matches!(text.trim(), "false" | "null" | "undefined" | "")) {
-        return Some(("customAuthz", "never grants: the expression is never true".to_owned()));
+        return Some(("customAuthz", "the rule never grants: the expression is never true".to_owned()));
     }
     let only_actions = rule.methods.iter().all(|method| method.eq_ignore_ascii_case("action"));
     let no_action = rule.actions.as_deref().unwrap_or_default().iter().all(String::is_empty);
     if style == Style::Crest && only_actions && no_action {
-        return Some(("actions", "never grants: its only method is `action`, and no action is listed".to_owned()));
+        return Some((
+            "actions",
+            "the rule never grants: its only method is `action`, and no action is listed".to_owned(),
+        ));
     }
     None
 }
@@ -162,8 +169,10 @@ mod tests {
     #[test]
     fn of_two_that_say_the_same_the_later_is_told() {
         let rule = json!({"pattern": "a", "roles": "r", "methods": "read"});
-        let expected = "rules[1]: is pointless: whatever it grants, rules[0] (`a`) grants already";
+        let expected = "rules[1]: is pointless: whatever it grants, the rule [0] (`a`) grants already";
         assert_eq!(said(Style::Crest, &json!([rule, rule])), [expected]);
+        let named = json!({"name": "first", "pattern": "a", "roles": "r", "methods": "read"});
+        assert_eq!(said(Style::Crest, &json!([named, rule])), [expected.replace("[0]", "`first`")]);
     }
 
     #[test]

@@ -17,7 +17,8 @@ impl RuleSettings {
         };
         remark("pattern", pattern_remark(&self.pattern, style));
         for item in self.exclude_patterns.iter().filter(|item| !item.is_empty()) {
-            remark("excludePatterns", space_remark(item).or_else(|| pattern_remark(item, style)));
+            let spaced = space_remark(item).map(|message| message + "; as it stands it excludes nothing");
+            remark("excludePatterns", spaced.or_else(|| pattern_remark(item, style)));
         }
         let actions = self.actions.as_deref().unwrap_or_default();
         for (key, items) in [("roles", &*self.roles), ("methods", &*self.methods), ("actions", actions)] {

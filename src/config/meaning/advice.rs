@@ -6,6 +6,7 @@ use super::access::rule_problem;
 use super::{Context, Here};
 use crate::access::settings::{advice, roles_of_nobody};
 use crate::config::problem::{Place, Problem};
+use crate::config::tree::Kind;
 use crate::directory::settings::FileUsers;
 use crate::record_path::RecordPath;
 use crate::roles::{self, reference};
@@ -15,9 +16,26 @@ use crate::{access, directory, script, subject};
 pub(super) fn of_rules(cx: &mut Context<'_>, rules: &Here<'_>, settings: &access::Settings) {
     cx.warnings.extend(advice(&settings.rules, settings.style).into_iter().map(|found| rule_problem(rules, found)));
     for (index, rule) in settings.rules.iter().enumerate() {
+        of_lists(cx, &rules.item(index));
         let here = rules.item(index).child("customAuthz");
         for remark in script::remarks(rule.custom_authz.as_deref().unwrap_or_default()) {
             cx.warning(&here, remark.message);
+        }
+    }
+}
+
+/// E13a: lists in a rule of IDM's own files, which IDM reads otherwise or not at all.
+fn of_lists(cx: &mut Context<'_>, rule: &Here<'_>) {
+    if !rule.place.path.starts_with("configs[") {
+        return;
+    }
+    for key in ["roles", "methods", "actions", "excludePatterns"] {
+        let here = rule.child(key);
+        if here.node.is_some_and(|node| matches!(node.kind, Kind::List(_))) {
+            cx.warning(
+                &here,
+                "found a list, which IDM does not read as Keyward does; write a text with commas for both",
+            );
         }
     }
 }

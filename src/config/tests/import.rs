@@ -151,7 +151,8 @@ fn lint_finds_each_kind_of_thing_and_nothing_in_a_sound_file() {
         { "pattern": "repo/*", "roles": "*,x", "methods": "read", "excludePatterns": "repo/*" },
         { "pattern": "managed/*/bob", "roles": "*", "methods": "read, query" },
         { "pattern": "b", "roles": "*", "methods": "read", "customAuthz": "id === ('a' || 'b')" },
-        { "pattern": "c", "roles": "*", "methods": "action" }
+        { "pattern": "c", "roles": "*", "methods": "action" },
+        { "pattern": "d", "roles": ["*"], "methods": "read", "excludePatterns": "repo, repo/*" }
     ] }"#;
     idm.write("conf/access.json", rules);
     idm.write(
@@ -160,16 +161,19 @@ fn lint_finds_each_kind_of_thing_and_nothing_in_a_sound_file() {
     );
     let found = idm.lint();
     for (expected, times) in [
-        ("configs[1]: is pointless: whatever it grants, rules[0] (`info/*`) grants already", 1),
+        ("configs[1]: is pointless: whatever it grants, the rule [0] (`info/*`) grants already", 1),
         ("configs[2].roles: `*` beside other items", 1),
-        ("configs[2].excludePatterns: never grants: `repo/*` excludes all", 1),
+        ("configs[2].excludePatterns: the rule never grants: `repo/*` excludes all", 1),
         ("configs[3].pattern: in `managed/*/bob` a star stands for itself", 1),
         ("configs[3].methods: ` query` begins or ends with white space", 1),
         ("configs[4].customAuthz: `'a' || …` is always 'a'", 1),
-        ("configs[5].actions: never grants: its only method is `action`", 1),
+        ("configs[5].actions: the rule never grants: its only method is `action`", 1),
         ("mine.js:1:33: `'active' || …` is always 'active'", 1),
         ("serverAuthContext.sessionModule: is not read", 1),
-        ("\n", 9),
+        ("configs[6].roles: found a list, which IDM does not read", 1),
+        ("configs[6].excludePatterns: ` repo/*` begins or ends with white space", 1),
+        ("; as it stands it excludes nothing", 1),
+        ("\n", 11),
     ] {
         assert_eq!(found.matches(expected).count(), times, "{expected}: {found}");
     }
