@@ -1,6 +1,7 @@
 //! What a configuration means, and what is said about a wrong one.
 
 mod bad_files;
+mod bad_idm_files;
 mod idm_files;
 mod import;
 mod meaning;

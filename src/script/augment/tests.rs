@@ -159,11 +159,18 @@ async fn a_thrown_4xx_refuses_with_its_message_and_everything_else_is_an_outage(
         refused("Access denied, not today")
     );
     assert_eq!(run("throw {code: 403, message: 'no'}").await, refused("no"));
-    assert_eq!(run("throw {code: 499}").await, refused(""));
+    for code in 400..500 {
+        let outcome = run(&format!("throw {{code: {code}}}")).await;
+        assert_eq!(outcome, refused(""), "{code}");
+    }
     for source in [
         "throw {code: 500, message: 'm'}",
         "throw {code: 503, message: 'm'}",
         "throw {code: 200, message: 'm'}",
+        "throw {code: 500.5, message: 'm'}",
+        "throw {code: '401', message: 'm'}",
+        "throw {code: 1e99, message: 'm'}",
+        "throw [401]",
         "throw {code: 399, message: 'm'}",
         "throw {message: 'm'}",
         "throw 'm'",
