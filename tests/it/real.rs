@@ -330,7 +330,10 @@ mod openam {
     }
 
     /// What Envoy answers each request before a Keyward that reads the files of `tests/real/idm`, as a deployment has them.
-    async fn before_idms_files(requests: Vec<(&'static str, &'static str, Option<String>, bool)>) -> Vec<Response> {
+    async fn before_idms_files(
+        users: &str,
+        requests: Vec<(&'static str, &'static str, Option<String>, bool)>,
+    ) -> Vec<Response> {
         let folder = clone_path("tests/real/idm");
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         let mut config = yaml::parse("keyward.yaml", &read("keyward.yaml"));
@@ -338,8 +341,9 @@ mod openam {
             &mut config,
             &json!({ "listen": { "extAuthz": "127.0.0.1:0", "admin": "127.0.0.1:0" }, "audit": { "to": "off" } }),
         );
-        let names = ["conf/authentication.json", "conf/access.json", "script/auth/orgAdmins.js", "users.yaml"];
-        let files: Vec<_> = names.iter().map(|name| ((*name).to_owned(), Value::String(read(name)))).collect();
+        let names = ["conf/authentication.json", "conf/access.json", "script/auth/orgAdmins.js"];
+        let mut files: Vec<_> = names.iter().map(|name| ((*name).to_owned(), Value::String(read(name)))).collect();
+        files.push(("users.yaml".to_owned(), users.into()));
         let env = BTreeMap::from([
             ("AM_URL".to_owned(), variable("KEYWARD_OPENAM")),
             ("RS_CLIENT_SECRET".to_owned(), APP.1.to_owned()),
@@ -409,7 +413,7 @@ mod openam {
             ("GET", "managed/user/1", &bob, false, user),
             ("GET", "managed/user/2", &bob, false, forbidden),
             ("DELETE", "managed/user/1", &bob, false, forbidden),
-            ("GET", "../orders/7", &bob, false, "400 Bad request: a dot segment"),
+            ("GET", "../orders/7", &bob, false, "400 Bad request: the path holds a dot segment"),
             // The administrator by static mapping.
             ("DELETE", "managed/user/1", &app, false, admin),
             ("GET", "repo/links", &app, false, forbidden),
@@ -424,12 +428,21 @@ mod openam {
             ("GET", "info/ping", &narrow, false, forbidden),
         ];
         let requests = cases.iter().map(|(method, target, token, ajax, _)| (*method, *target, (*token).clone(), *ajax));
-        let answers = before_idms_files(requests.collect()).await;
+        let users = std::fs::read_to_string(clone_path("tests/real/idm/users.yaml")).unwrap();
+        let answers = before_idms_files(&users, requests.collect()).await;
         let seen: Vec<String> = answers.iter().map(outcome).collect();
         for ((method, target, .., expected), seen) in cases.iter().zip(&seen) {
             assert!(seen.starts_with(expected), "{method} {target}: {seen}, not {expected}");
         }
         assert!(answers[17].header("www-authenticate")[0].contains("insufficient_scope"), "{:?}", answers[17]);
         assert!(answers[16].header("www-authenticate")[0].contains("invalid_token"), "{:?}", answers[16]);
+        // What the record says and what the script throws refuse the same token.
+        for (status, more, reason) in
+            [("inactive", "", "Access denied, user inactive"), ("active", "onLeave: true", "on leave")]
+        {
+            let users = format!("managed/user: [{{ _id: '1', userName: bob, accountStatus: {status}, {more} }}]");
+            let answers = before_idms_files(&users, vec![("GET", "info/login", bob.clone(), false)]).await;
+            assert_eq!(outcome(&answers[0]), format!("401 Access Denied: {reason}"));
+        }
     }
 }
