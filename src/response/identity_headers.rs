@@ -82,7 +82,10 @@ impl IdentityHeaders {
         if let Some(header) = &places.header {
             pass.remove.push(header.as_str().to_owned());
         }
-        pass.remove_query_parameters.extend(places.query_parameter.clone());
+        if let Some(name) = &places.query_parameter {
+            pass.remove_query_parameters.push(name.clone());
+            pass.remove_query_parameters.extend(encoded_spellings(request, name));
+        }
         if let Some(cookie) = &places.cookie
             && request.headers.contains(COOKIE.as_str())
         {
@@ -92,6 +95,18 @@ impl IdentityHeaders {
             }
         }
     }
+}
+
+/// The other spellings of the parameter `name` that this client sent. The credential is found by the decoded name, Envoy
+/// removes a parameter by the name as it is written.
+fn encoded_spellings(request: &RequestView<'_>, name: &str) -> Vec<String> {
+    let written = request.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
+    let is_spelling = |written: &&str| {
+        *written != name && form_urlencoded::parse(written.as_bytes()).any(|(decoded, _)| decoded == name)
+    };
+    let mut spellings: Vec<String> = written.filter(is_spelling).map(str::to_owned).collect();
+    spellings.dedup();
+    spellings
 }
 
 /// The cookies but for `name`; `None` where nothing is left, or where what is left cannot be sent on as it is.

@@ -190,6 +190,9 @@ fn the_credential_is_removed_from_wherever_it_may_stand() {
         assert_eq!(set, rest);
         assert_eq!(pass.remove.iter().any(|name| name == "cookie"), rest.is_none());
     }
+    let target = "/x?a=1&access%5Ftoken=t&%61ccess_token=u&access_token2=v&b=access%5Ftoken";
+    let Reply::Pass(pass) = responder.reply(&allow, &view(target, &[])) else { panic!() };
+    assert_eq!(pass.remove_query_parameters, ["access_token", "access%5Ftoken", "%61ccess_token"]);
 }
 
 fn refusal(settings: Settings, decision: Decision) -> Refusal {
