@@ -263,7 +263,7 @@ fn denials_carry_idms_body_and_the_right_challenge() {
 fn error_detail_can_be_left_out() {
     let quiet = Settings { error_detail: false, ..settings(&[]) };
     let refusal = refusal(quiet, Decision::Deny(Denial::SubjectUnmapped(SubjectError::NoMapping)));
-    assert_eq!(refusal.body, r#"{"code":401,"message":"Access Denied","reason":"Unauthorized"}"#);
+    assert_eq!(refusal.body, r#"{"code":401,"reason":"Unauthorized","message":"Access Denied"}"#);
 }
 
 #[test]
