@@ -57,7 +57,19 @@ pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problem
 /// # Errors
 /// Every problem of the files.
 pub fn lint(files: &IdmFiles, env: &dyn Environment) -> Result<Vec<Problem>, Problems> {
-    load(files, false, env, true).map(|loaded| of_files(loaded.warnings))
+    let mut cx = context(env);
+    let at = Place::whole(&STAND_IN.into());
+    let rs_filter = files.authentication.as_deref().and_then(|file| idm_files::rs_filter(&at, &name(file), &mut cx));
+    // IDM encrypts what it finds in clear, so most files are like this: it is one finding, and the rest is looked at, too.
+    let secret = rs_filter.as_ref().and_then(|node| node.get("clientSecret")).filter(|secret| is_encrypted(secret));
+    let mut found = of_files(load(files, secret.is_some(), env, true)?.warnings);
+    if let Some(secret) = secret {
+        let message = "IDM encrypted it with its own keystore, which Keyward does not have: give `rsFilter.clientSecret` \
+                       beside `rsFilterFile`";
+        found.push(Problem::new(&secret.place, message));
+        found.sort();
+    }
+    Ok(found)
 }
 
 fn of_files(warnings: Vec<Problem>) -> Vec<Problem> {

@@ -110,6 +110,14 @@ fn an_encrypted_secret_becomes_a_question() {
     assert!(printed.contains("clientSecret: \"&{rs.client.secret}\"") && !printed.contains("aGlkZGVu"), "{printed}");
     let [(printed, _), (read, _)] = both(&idm, "rsFilter: { clientSecret: \"&{rs.client.secret}\" }\n");
     assert_eq!(format!("{printed:#?}"), format!("{read:#?}"));
+    // Most files of a running IDM are like this: the rest is looked at all the same.
+    idm.write("conf/access.json", r#"{ "configs": [ { "pattern": "a/*", "roles": "x, y", "methods": "read" } ] }"#);
+    let found = idm.lint();
+    assert!(
+        found.contains("rsFilter.clientSecret: IDM encrypted it") && found.contains("roles: ` y` begins"),
+        "{found}"
+    );
+    assert!(!found.contains("aGlkZGVu"), "{found}");
 }
 
 #[test]
@@ -139,7 +147,7 @@ fn a_file_that_cannot_be_used_is_refused_with_its_place() {
     );
     std::fs::remove_file(idm.path("conf/authentication.json")).unwrap();
     let found = lint(&idm.files(), &env(&[])).unwrap_err().to_string();
-    assert!(found.contains("rsFilterFile: the file does not exist"), "{found}");
+    assert!(found.contains("rsFilterFile: the file `") && found.contains("` does not exist"), "{found}");
 }
 
 #[test]
