@@ -68,7 +68,7 @@ pub(super) fn rs_filter(at: &Place, file: &str, cx: &mut Context<'_>) -> Option<
     Some(node)
 }
 
-/// IDM looks for scripts in `script/` beside `conf/`, Keyward beside its own configuration: the first that exists is it.
+/// IDM looks for scripts in `script/` beside `conf/`, then in the folder that holds both, Keyward beside its own configuration: the first that exists is it.
 fn find_script(rs_filter: &mut Node, file: &str, cx: &Context<'_>) {
     let Some(script) = member_mut(rs_filter, "augmentSecurityContext").and_then(|script| member_mut(script, "file"))
     else {
@@ -76,7 +76,8 @@ fn find_script(rs_filter: &mut Node, file: &str, cx: &Context<'_>) {
     };
     let Kind::Text(written) = &mut script.kind else { return };
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-    let candidates = [tidy(&folder.join("../script").join(&*written)), folder.join(&*written)];
+    let beside = |place: &str| tidy(&folder.join(place).join(&*written));
+    let candidates = [beside("../script"), beside(".."), folder.join(&*written)];
     let exists = |path: &&PathBuf| cx.base.join(path).is_file();
     if let Some(found) = candidates.iter().find(exists) {
         *written = found.display().to_string();
@@ -206,7 +207,7 @@ fn read(at: &Place, file: &str, cx: &mut Context<'_>) -> Option<(std::sync::Arc<
     match cx.read_text(file) {
         Ok(text) => Some((cx.resolve(file).display().to_string().into(), text)),
         Err(error) => {
-            cx.problems.push(Problem::new(at, format!("the file {error}")));
+            cx.problems.push(Problem::new(at, format!("the file `{file}` {error}")));
             None
         }
     }

@@ -29,7 +29,7 @@ const A18: &str = r#"{
 			  "roles": ["internal/role/platform-provisioning"] } ],
 		"anonymousUserMapping": { "localUser": "internal/user/anonymous", "roles": ["internal/role/openidm-reg"] }
 	},
-	"directory": { "token": {} },
+	"directory": { "idm": { "url": "https://idm.test/openidm" } },
 	"access": { "style": "crest", "rules": [ { "pattern": "info/*", "roles": "*", "methods": "read", "actions": "*" } ] }
 }"#;
 
@@ -160,7 +160,9 @@ fn other_modules_in_idm_s_file_are_refused() {
 /// The files of `tests/config/idm`, whole ones of a deployment.
 fn whole(rest: &str, variables: &[(&str, &str)]) -> Result<crate::config::Loaded, crate::config::Problems> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/idm");
-    let text = format!("rsFilterFile: conf/authentication.json\ndirectory: {{ token: {{}} }}\n{rest}");
+    let text = format!(
+        "rsFilterFile: conf/authentication.json\ndirectory: {{ idm: {{ url: \"https://idm.test/openidm\" }} }}\n{rest}"
+    );
     parse(&text, "keyward.yaml", &folder, &env(variables))
 }
 
@@ -186,6 +188,29 @@ fn whole_files_load_unchanged() {
     assert_eq!(loaded.warnings.len(), 1, "{warnings}");
     assert!(warnings.contains("authentication.json:4:9 serverAuthContext.sessionModule: is not read"), "{warnings}");
     assert_eq!(loaded.sources.len(), 3);
+}
+
+/// IDM looks for a script's file in `script/` and in the folder above it, wherever Keyward's own file lies.
+#[test]
+fn a_script_is_found_by_either_of_the_names_that_idm_knows_it_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("idm/script/auth/mine.js", "'by its place';");
+    let text = "rsFilterFile: idm/conf/authentication.json\naccess: { style: crest, rules: [] }\ndirectory: { idm: { url: \"https://idm.test/openidm\" } }\n";
+    for name in ["auth/mine.js", "script/auth/mine.js"] {
+        let script = format!("{{ \"type\": \"text/javascript\", \"file\": \"{name}\" }}");
+        write(
+            "idm/conf/authentication.json",
+            &A18.replace("\"scopes\"", &format!("\"augmentSecurityContext\": {script}, \"scopes\"")),
+        );
+        let loaded = parse(text, "k.yaml", folder.path(), &env(&[])).unwrap_or_else(|p| panic!("{name}: {p}"));
+        let source = loaded.config.filters[0].augment.as_ref().map(|script| script.source.clone());
+        assert_eq!(source.as_deref(), Some("'by its place';"), "{name}");
+    }
 }
 
 #[test]
