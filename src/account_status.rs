@@ -22,15 +22,20 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether accounts of this collection need an accepted status.
+    #[must_use]
+    pub fn checks(&self, component: &str) -> bool {
+        self.collections.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some("") => true,
+            Some(prefix) if prefix.ends_with('/') => component.starts_with(prefix),
+            _ => *pattern == *component,
+        })
+    }
+
     /// Whether `user` may go on. A missing or non-text status is not accepted (B20).
     #[must_use]
     pub fn accepts(&self, user: &User) -> bool {
-        let checked = self.collections.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some("") => true,
-            Some(prefix) if prefix.ends_with('/') => user.component.starts_with(prefix),
-            _ => *pattern == *user.component,
-        });
-        if !checked {
+        if !self.checks(&user.component) {
             return true;
         }
         let Some(Value::String(status)) = user.fields.get("accountStatus") else { return false };

@@ -3,6 +3,7 @@
 use super::{RuleProblem, RuleSettings, Style};
 
 const CREST_METHODS: [&str; 9] = ["*", "create", "read", "update", "delete", "patch", "action", "query", "script"];
+const HTTP_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 impl RuleSettings {
     /// What an operator should look at: items that match nothing because of a space, a star that is no wildcard, a path
@@ -100,8 +101,16 @@ fn method_remark(method: &str, style: Style) -> Option<String> {
         Style::Http if ["create", "read", "update", "action"].contains(&lowered.as_str()) => {
             Some(format!("`{method}` is a CREST method; in `style: http` write GET, POST, PUT …"))
         }
-        Style::Crest | Style::Http => None,
+        Style::Crest => None,
+        Style::Http => slip_of(&method.trim().to_uppercase())
+            .map(|known| format!("`{method}` is no method that HTTP defines; is `{known}` meant?")),
     }
+}
+
+/// The method of which this upper-case name is one letter away. Any name can be a method, but few are meant to be `GETT`.
+fn slip_of(method: &str) -> Option<&'static str> {
+    let unknown = !HTTP_METHODS.contains(&method);
+    HTTP_METHODS.into_iter().find(|other| unknown && strsim::damerau_levenshtein(other, method) == 1)
 }
 
 #[cfg(test)]
@@ -134,6 +143,11 @@ mod tests {
         let http = json!({"pattern": "/a/", "roles": [], "methods": "read"});
         let said = remarks(Style::Http, &http);
         assert_eq!(said.len(), 3, "{said:#?}");
+        let slips =
+            json!({"pattern": "/a", "roles": "*", "methods": ["GETT", "psot", "Get", "PROPFIND", "PURGE", "*"]});
+        let said = remarks(Style::Http, &slips);
+        let meant = |text: &str| said.iter().filter(|remark| remark.contains(text)).count();
+        assert_eq!((meant("is `GET` meant"), meant("is `POST` meant"), meant(" meant?")), (1, 1, 2), "{said:#?}");
     }
 
     #[test]

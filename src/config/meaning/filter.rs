@@ -4,9 +4,11 @@ use jiff::tz::TimeZone;
 
 use super::{Context, Here, access, advice, directory, headers, rs_filter, typed};
 use crate::config::{Filter, raw};
+use crate::directory::Settings as Directory;
 use crate::request::{EncodedSlashes, PathPolicy};
 use crate::response;
 use crate::response::settings::{OutageAnswer, OutageStatus};
+use crate::subject::Collection;
 
 /// One filter; `None` only if problems were collected.
 pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
@@ -36,6 +38,9 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
     };
     let access = access::access(cx, &here.child("access"), raw.access);
     if let (Some(parts), Some(access)) = (&parts, &access) {
+        if let Some(directory) = &directory {
+            account_status(cx, &rs, parts, directory);
+        }
         access::suggest_leaf_names(cx, &rs.child("roleNames"), access, &parts.subject);
         if let (true, None, Some(directory)) = (cx.lint, &parts.augment, &directory) {
             advice::of_roles(cx, &here.child("access").child("rules"), access, &parts.subject, directory);
@@ -70,6 +75,37 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
         },
         time_zone: zone?,
     })
+}
+
+/// Remarks on a check of accounts that nobody passes or that everybody does (B20).
+fn account_status(cx: &mut Context<'_>, rs: &Here<'_>, parts: &rs_filter::Parts, directory: &Directory) {
+    let (settings, here) = (&parts.account_status, rs.child("accountStatus"));
+    if settings.accepted.is_empty() {
+        cx.warning(&here.child("accepted"), "is empty, so that no user of a checked collection may pass");
+    }
+    if !matches!(directory, Directory::Token) {
+        if settings.collections.is_empty() {
+            cx.warning(
+                &here.child("collections"),
+                "is empty, so that a locked or inactive account passes like any other",
+            );
+        }
+        return;
+    }
+    for (index, mapping) in parts.subject.mappings.iter().enumerate() {
+        let names: Vec<&String> = match &mapping.collection {
+            Collection::Fixed(name) => vec![name],
+            Collection::ByResourceType(by_type) => by_type.values().collect(),
+        };
+        if let Some(name) = names.into_iter().find(|name| settings.checks(name)) {
+            let message = format!(
+                "users of `{name}` need an `accountStatus`, and with `directory: token` that is a claim of the token, \
+                 which few tokens have: without it every user is inactive; write another collection such as `token`, or \
+                 `accountStatus: {{ collections: [] }}`"
+            );
+            cx.warning(&rs.child("subjectMapping").item(index), message);
+        }
+    }
 }
 
 fn time_zone(cx: &mut Context<'_>, here: &Here<'_>, name: Option<&str>) -> Option<TimeZone> {
@@ -123,6 +159,11 @@ fn outage(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::Outage) -> OutageAns
     };
     match raw.answer {
         None | Some(raw::OutageAnswer::Deny) => OutageAnswer::Deny(status),
-        Some(raw::OutageAnswer::Error) => OutageAnswer::Error(status),
+        Some(raw::OutageAnswer::Error) => {
+            let message = "lets requests pass undecided where Envoy's filter says `failure_mode_allow: true`; see that it \
+                           does not, or write `deny`";
+            cx.warning(&here.child("answer"), message);
+            OutageAnswer::Error(status)
+        }
     }
 }

@@ -130,6 +130,11 @@ fn token_policy(cx: &mut Context<'_>, here: &Here<'_>, raw: &mut raw::RsFilter) 
             );
         }
     }
+    if raw.token_types.as_ref().is_some_and(Vec::is_empty) {
+        let message = "is empty, so that only answers without a `token_type` are accepted; take the key away to accept \
+                       `Bearer` and `access_token` too";
+        cx.warning(&here.child("tokenTypes"), message);
+    }
     let defaults = || vec!["Bearer".to_owned(), "access_token".to_owned()];
     Some(TokenPolicy {
         scopes,

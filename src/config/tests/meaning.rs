@@ -289,3 +289,35 @@ fn the_readme_s_configuration_loads() {
         assert_eq!(loaded.warnings, []);
     }
 }
+
+/// B20 and what surrounds it: what lets nobody in, or everybody, without saying so.
+#[test]
+fn a_check_of_accounts_that_nobody_or_everybody_passes_is_remarked_on() {
+    let read = |rs: &str, rest: &str| {
+        let loaded = super::read(&small(rs, rest)).unwrap_or_else(|problems| panic!("{problems}"));
+        let told: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        told.into_iter().filter(|warning| !warning.contains("clientSecret")).collect::<Vec<_>>().join("\n")
+    };
+    let token = "directory: { token: {} }\n";
+    let managed = "subjectMapping: [ { realm: /a, queryOnResource: x }, { resourceTypeMapping: { usr: \"managed/{{realm}}\" } } ]\n";
+    let told = read(managed, token);
+    assert!(
+        told.contains("rsFilter.subjectMapping[1]: users of `managed/{{realm}}` need an `accountStatus`"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(read(&format!("{managed}accountStatus: {{ collections: [] }}\n"), token), "");
+    let idm = "directory: { idm: { url: https://idm.example/openidm } }\n";
+    assert_eq!(read(managed, idm), "");
+    let told = read(&format!("{managed}accountStatus: {{ collections: [], accepted: [] }}\ntokenTypes: []\n"), idm);
+    for expected in
+        ["accountStatus.collections: is empty", "accountStatus.accepted: is empty", "rsFilter.tokenTypes: is empty"]
+    {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let told = read("", &format!("{token}outage: {{ answer: error }}\n"));
+    assert!(
+        told.contains("outage.answer: lets requests pass undecided where Envoy's filter says `failure_mode_allow"),
+        "{told}"
+    );
+}
