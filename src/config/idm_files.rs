@@ -7,7 +7,7 @@ use super::meaning::{Context, refuse_other_modules};
 use super::problem::{Place, Problem};
 use super::substitute::substitute;
 use super::tree::{self, Entry, Kind, Node};
-use crate::script::{self, AccessFileError, ScriptError};
+use crate::script::{self, AccessFileError, ScriptError, WrittenRule};
 
 /// Top-level keys of `authentication.json` that are read, or that every file of IDM may have.
 const AUTHENTICATION_KEYS: [&str; 4] = ["_id", "_rev", "rsFilter", "serverAuthContext"];
@@ -145,7 +145,12 @@ pub(super) fn access_rules(at: &Place, file: &str, cx: &mut Context<'_>) -> Opti
             Ok(configs) => {
                 let tree = tree::parse(&configs.to_string(), &"configs.json".into());
                 let tree = tree.map_err(|problems| cx.problems.extend(problems)).ok()?;
-                Some(tree.at(&Place::whole(&name).child("configs"), false))
+                let mut rules = tree.at(&Place::whole(&name).child("configs"), false);
+                let written = script::rule_places(&text, configs.as_array().map(Vec::as_slice).unwrap_or_default());
+                if let Kind::List(rules) = &mut rules.kind {
+                    rules.iter_mut().zip(&written).for_each(|(rule, written)| place_rule(rule, written));
+                }
+                Some(rules)
             }
             Err(error) => {
                 cx.problems.push(script_problem(&Place::whole(&name), &error));
@@ -162,6 +167,18 @@ pub(super) fn access_rules(at: &Place, file: &str, cx: &mut Context<'_>) -> Opti
         return None;
     };
     Some(rules.clone())
+}
+
+/// Gives a rule and its members the lines at which the script has them.
+fn place_rule(rule: &mut Node, written: &WrittenRule) {
+    let set = |place: &mut Place, (line, column)| (place.line, place.column) = (line, column);
+    set(&mut rule.place, written.at);
+    let Kind::Map(members) = &mut rule.kind else { return };
+    for entry in members {
+        let at = written.members.iter().find(|(name, _)| *name == entry.key).map_or(written.at, |(_, at)| *at);
+        set(&mut entry.place, at);
+        set(&mut entry.node.place, at);
+    }
 }
 
 fn script_problem(whole: &Place, error: &AccessFileError) -> Problem {

@@ -1,6 +1,7 @@
 //! What do an operator's scripts say? JavaScript as IDM runs it, shut in: no I/O, little memory, little time, nothing kept.
 
 mod access_file;
+mod access_places;
 pub mod augment;
 pub mod condition;
 pub mod engine;
@@ -11,6 +12,7 @@ mod remarks;
 mod turns;
 
 pub use access_file::{AccessFileError, configs};
+pub use access_places::{WrittenRule, rule_places};
 pub use augment::{AugmentError, AugmentScript};
 pub use condition::{Bindings, Condition, ConditionError, Withheld};
 pub use engine::{Script, ScriptError};

@@ -13,7 +13,7 @@ use super::engine::{Script, ScriptError};
 
 /// The stack of the thread that reads a script, in bytes; touched only as far as the script nests. The engine, which reads
 /// the script first, allows some thousand levels.
-const STACK: usize = 256 * 1024 * 1024;
+pub(super) const STACK: usize = 256 * 1024 * 1024;
 
 /// A script as far as its names go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -49,7 +49,7 @@ fn lint_ends_with_1_where_it_finds_something_and_with_2_where_it_cannot_look() {
     assert_eq!(keyward(&folder, &["lint", "idm", "--access", "conf/access.json"]).0, Some(0));
     let (code, stdout, stderr) = keyward(&folder, &["lint", "idm", "--access", "script/access.js"]);
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
-    assert!(stderr.starts_with("keyward: script/access.js configs[10].customAuthz: the function"), "{stderr}");
+    assert!(stderr.starts_with("keyward: script/access.js:30:13 configs[5].customAuthz: the function"), "{stderr}");
     for arguments in [&["lint", "idm"][..], &["lint"], &["import"], &["lint", "idm", "--access", "none.json"]] {
         assert_eq!(keyward(&folder, arguments).0, Some(2), "{arguments:?}");
     }

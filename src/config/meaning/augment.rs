@@ -1,5 +1,7 @@
 //! What does `augmentSecurityContext` mean? (A10.)
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Context, Here, advice};
@@ -7,8 +9,8 @@ use crate::config::problem::{Place, Problem};
 use crate::config::raw;
 use crate::config::tree::Node;
 use crate::credential;
-use crate::script::ScriptError;
 use crate::script::augment::{AugmentScript, BINDINGS, MODULES, Settings};
+use crate::script::{Outline, ScriptError, outline};
 
 /// What IDM's scripts have beside [`BINDINGS`] (C7), and scripts here do not.
 const ABSENT: [&str; 3] = ["load", "openidm", "identityServer"];
@@ -52,15 +54,17 @@ pub(super) fn augment(
 
 /// What the script names that IDM's scripts have and scripts here have not, or have empty.
 fn warn_of_absent(cx: &mut Context<'_>, here: &Here<'_>, settings: &Settings) {
-    let source = &settings.source;
-    let modules: Vec<Option<&str>> = named(source, "require").filter_map(module).collect();
-    if named(source, "privileges").next().is_some() || modules.iter().flatten().any(|name| MODULES.contains(name)) {
+    let Ok(Outline { free, .. }) = outline(&settings.source) else { return };
+    let names = |name: &str| free.iter().any(|used| used.name == name) && !settings.globals.contains_key(name);
+    let calls = free.iter().filter(|used| used.name == "require").filter_map(|used| used.call.clone());
+    let modules: Vec<Option<&str>> = calls.filter_map(|call| settings.source.get(call)).map(module).collect();
+    if names("privileges") || modules.iter().flatten().any(|name| MODULES.contains(name)) {
         let message = "the script gives users IDM's privileges, which Keyward does not know: it runs, and gives none; what \
                        privileges would grant is refused unless a rule grants it";
         cx.warning(here, message);
     }
     let unknown = modules.into_iter().filter(|name| name.is_none_or(|name| !MODULES.contains(&name)));
-    for name in unknown.collect::<std::collections::BTreeSet<_>>() {
+    for name in unknown.collect::<BTreeSet<_>>() {
         let what = name.map_or_else(|| "a module".to_owned(), |name| format!("the module `{name}`"));
         let message = format!(
             "the script requires {what}, and no modules but `{}` are known here; a run that reaches it refuses the request: \
@@ -69,36 +73,19 @@ fn warn_of_absent(cx: &mut Context<'_>, here: &Here<'_>, settings: &Settings) {
         );
         cx.warning(here, message);
     }
-    for name in ABSENT.into_iter().filter(|name| !settings.globals.contains_key(*name)) {
-        if named(source, name).next().is_some() {
-            let message = format!(
-                "the script names `{name}`, which scripts do not have here; a run that reaches it refuses the request"
-            );
-            cx.warning(here, message);
-        }
+    for name in ABSENT.into_iter().filter(|name| names(name)) {
+        let message = format!(
+            "the script names `{name}`, which scripts do not have here; a run that reaches it refuses the request"
+        );
+        cx.warning(here, message);
     }
 }
 
-/// What follows wherever a script names a variable: the word, not as a member of something, nor where it is declared.
-fn named<'s>(source: &'s str, name: &str) -> impl Iterator<Item = &'s str> {
-    let within = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
-    source.match_indices(name).filter_map(move |(at, word)| {
-        let (before, after) = (source.get(..at)?, source.get(at + word.len()..)?);
-        let trimmed = before.trim_end_matches(' ');
-        let names = !trimmed.ends_with(['.', '"', '\''])
-            && !before.ends_with(within)
-            && !after.starts_with(within)
-            && !after.trim_start().starts_with(':')
-            && !["var", "let", "const", "function"].iter().any(|word| trimmed.ends_with(word));
-        names.then_some(after)
-    })
-}
-
-/// The module that a call of `require` names; `Some(None)` where it is no plain text.
-fn module(after_require: &str) -> Option<Option<&str>> {
-    let argument = after_require.trim_start().strip_prefix('(')?.trim_start();
-    let quoted = ['"', '\''].into_iter().find_map(|quote| argument.strip_prefix(quote)?.split_once(quote));
-    Some(quoted.filter(|(_, after)| after.trim_start().starts_with(')')).map(|(name, _)| name))
+/// The module that a call of `require` names; `None` where it is no plain text.
+fn module(call: &str) -> Option<&str> {
+    let argument = call.split_once('(')?.1.trim_start();
+    let (name, after) = ['"', '\''].into_iter().find_map(|quote| argument.strip_prefix(quote)?.split_once(quote))?;
+    after.trim_start().starts_with(')').then_some(name)
 }
 
 /// The script's text, and its file where it stands in one.

@@ -269,7 +269,7 @@ fn a_script_of_rules_is_read_whole_and_what_only_idm_can_answer_is_refused_by_na
         .lines()
         .map(|line| {
             assert!(line.contains("cannot be answered by a sidecar"), "{line}");
-            let (_, rest) = line.split_once("access.js configs[").unwrap_or_else(|| panic!("{line}"));
+            let (_, rest) = line.split_once(":13 configs[").unwrap_or_else(|| panic!("{line}"));
             rest.split(']').next().unwrap().parse().unwrap()
         })
         .collect();
@@ -358,5 +358,5 @@ fn a_script_that_gives_no_rules_is_told_with_its_place() {
     assert!(read("var b = 1;").contains("access.js: found no variable that holds rules"));
     assert!(read("var a = require('x');").contains("access.js: the rules cannot be read: the script failed"));
     let found = read("var a = {configs: [{pattern: 'a', roles: '*', methods: 'read', excludepatterns: 'b'}]};");
-    assert!(found.contains("access.js configs[0].excludepatterns: found an unknown key; did you mean"), "{found}");
+    assert!(found.contains("access.js:1:81 configs[0].excludepatterns: found an unknown key; did you mean"), "{found}");
 }

@@ -77,6 +77,7 @@ fn what_a_script_names_and_does_not_have_is_told_and_nothing_else_is() {
         ("openidm.read('x'); load('y')", &["names `load`", "names `openidm`"]),
         ("identityServer.getProperty('x')", &["names `identityServer`"]),
         ("logger.debug('x'); console.log(new Date())", &[]),
+        ("// openidm, require('a/b')\nvar load = 1; load + `privileges` + 'identityServer'", &[]),
         ("security.authorization.privileges = security.require; var required = 'require', o = {openidm: 1};", &[]),
     ] {
         let text = script(&format!("{{ type: text/javascript, source: {} }}", json!(source)));
