@@ -5,7 +5,7 @@ use std::path::Path;
 use super::env;
 use crate::config::parse;
 
-const MAPPING: &str = r#"{ "realm": "/", "queryOnResource": "managed/user" }"#;
+const MAPPING: &str = r#"{ "realm": "/", "queryOnResource": "token" }"#;
 
 /// Loads `authentication.json` and `access.json` of a folder; the warnings, or the problems.
 fn load(folder: &Path) -> Result<String, String> {
