@@ -154,3 +154,18 @@ async fn envoy_counts_our_answers_as_decisions_and_never_as_errors() {
     .await;
     assert_eq!(counts, [1, 3, 0, 0], "ok, denied, error, invalid");
 }
+
+/// Envoy takes a parameter away by the name as it is written, and the credential is found by the decoded name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_in_the_query_reaches_no_upstream_in_any_spelling() {
+    let around = Around::start().await;
+    let with = json!({ "removeCredential": true, "rsFilter": { "credential": { "queryParameter": "access_token" } } });
+    let server = TestServer::with(&around.config(&with), Timestamp::UNIX_EPOCH).await;
+    for written in ["access_token", "access%5Ftoken", "%61ccess_token", "access%5ftoken"] {
+        let target = format!("/orders/1?a=1&{written}=good&b=%32");
+        let answer = around.get(Listener::to("front", Authz::Tcp(server.address)), &target, None).await;
+        assert_eq!(answer.status, 200, "{written}: {answer:?}");
+        let seen = answer.json()["target"].as_str().unwrap().to_owned();
+        assert!(!seen.contains("good") && seen.contains("a=1") && seen.contains("b=%32"), "{written}: {seen}");
+    }
+}
