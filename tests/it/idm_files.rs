@@ -1,9 +1,12 @@
 //! Can a person point the program at IDM's own files?
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::clone_path;
+use keyward::config::{self, import, import::IdmFiles};
+
+use crate::support::{case, clone_path, yaml};
 
 fn keyward(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
@@ -53,4 +56,39 @@ fn lint_ends_with_1_where_it_finds_something_and_with_2_where_it_cannot_look() {
     for arguments in [&["lint", "idm"][..], &["lint"], &["import"], &["lint", "idm", "--access", "none.json"]] {
         assert_eq!(keyward(&folder, arguments).0, Some(2), "{arguments:?}");
     }
+}
+
+/// What `import` prints of the files of a case, and the files themselves, each loaded: alike but for where users stand.
+#[test]
+fn what_import_prints_means_the_same_for_the_files_of_every_case() {
+    let fixtures = yaml::parse("fixtures.yaml", &fs::read_to_string(clone_path("tests/cases/fixtures.yaml")).unwrap());
+    let mut compared = 0;
+    for file in case::files().into_iter().filter(|file| file.starts_with("idm-files-")) {
+        for case in case::read(&file) {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, content) in case.files(&fixtures, "http://127.0.0.1:1/introspect") {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content.as_str().map_or_else(|| content.to_string(), str::to_owned)).unwrap();
+            }
+            let path = |name: &str| folder.path().join(name);
+            let access =
+                ["conf/access.json", "script/access.js"].into_iter().find(|name| path(name).is_file()).unwrap();
+            let files = IdmFiles { authentication: Some(path("conf/authentication.json")), access: Some(path(access)) };
+            let mut env = case.env.clone();
+            env.insert("IDM_URL".to_owned(), "https://idm.example/openidm".to_owned());
+            let read = |text: &str| config::parse(text, "keyward.yaml", folder.path(), &env);
+            let pointed = read(&format!(
+                "rsFilterFile: conf/authentication.json\naccessFile: {access}\ndirectory: {{ idm: {{ url: \"&{{idm.url}}\" }} }}\n"
+            ));
+            // What needs more than these two files, or cannot be used, is another test's.
+            let Ok(pointed) = pointed else { continue };
+            let at = format!("{file}: {}", case.name);
+            let printed = import::import(&files, &env).unwrap_or_else(|problems| panic!("{at}: {problems}"));
+            let loaded = read(&printed).unwrap_or_else(|problems| panic!("{at}: {problems}\n{printed}"));
+            assert_eq!(format!("{:#?}", loaded.config), format!("{:#?}", pointed.config), "{at}\n{printed}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 80, "{compared}");
 }
