@@ -120,7 +120,7 @@ impl AccessRules {
             style: settings.style,
             context_path: settings.context_path.trim_end_matches('/').into(),
             honour_method_override: settings.honour_method_override,
-            index: Index::new(rules.iter().map(|rule| &rule.pattern)),
+            index: Index::new(rules.iter().map(|rule| (&rule.pattern, &rule.roles))),
             rules: rules.into(),
         })
     }
@@ -205,7 +205,9 @@ impl AccessRules {
     /// The first rule that grants (E5). A condition that fails ends the walk (J20).
     fn granting_rule(&self, facts: &Facts<'_>) -> Result<&Rule, AccessError> {
         let mut lacking_scopes = Vec::new();
-        for rule in self.index.candidates(facts.ask.path).filter_map(|number| self.rules.get(number)) {
+        let roles = facts.principal.roles.iter().map(Role::as_str);
+        let candidates = self.index.candidates(facts.ask.path, roles);
+        for rule in candidates.into_iter().filter_map(|number| self.rules.get(number)) {
             match evaluate(rule, facts) {
                 Ok(None) => return Ok(rule),
                 Ok(Some(Lack::Scopes)) => lacking_scopes.push(rule),

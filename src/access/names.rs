@@ -41,6 +41,11 @@ impl Names {
         self.items.iter().any(|item| *item.lowered == *lowered)
     }
 
+    /// The items in lower case.
+    pub(super) fn lowered(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().map(|item| &*item.lowered)
+    }
+
     /// The items for people, each in backticks.
     pub(super) fn for_people(&self) -> String {
         quoted(self.items.iter().map(|item| &*item.written))

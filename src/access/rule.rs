@@ -17,7 +17,7 @@ pub(super) struct Rule {
     pub(super) name: Arc<str>,
     pub(super) pattern: Pattern,
     exclude: Box<[Pattern]>,
-    roles: Names,
+    pub(super) roles: Names,
     methods: Names,
     actions: Names,
     scopes: Box<[Box<str>]>,

@@ -166,7 +166,7 @@ fn comma_text(pool: &'static [&'static str]) -> impl Strategy<Value = String> + 
         }
         text
     });
-    prop_oneof![4 => list, 2 => Just("*".to_owned())]
+    prop_oneof![1 => list, 1 => Just("*".to_owned())]
 }
 
 /// An absent key, `null`, or a value.
@@ -181,7 +181,7 @@ fn condition() -> impl Strategy<Value = Condition> + Clone {
     let leaf = prop_oneof![
         1 => Just(Condition::Blank),
         3 => any::<bool>().prop_map(Condition::Constant),
-        1 => Just(Condition::Throws),
+        3 => Just(Condition::Throws),
         3 => Just(Condition::OwnData),
         2 => Just(Condition::OwnPath),
         2 => Just(Condition::NoNativeQuery),
@@ -206,10 +206,10 @@ fn condition() -> impl Strategy<Value = Condition> + Clone {
 }
 
 pub(super) fn rule() -> impl Strategy<Value = PlainRule> + Clone {
-    let exclude = prop_oneof![3 => Just(None), 1 => optional(comma_text(PATTERNS))];
+    let exclude = prop_oneof![5 => Just(None), 1 => optional(comma_text(PATTERNS))];
     let condition = prop_oneof![3 => Just(None), 2 => optional(condition())];
     (
-        prop_oneof![1 => Just("*".to_owned()), 4 => from(PATTERNS)],
+        prop_oneof![1 => Just("*".to_owned()), 3 => from(PATTERNS)],
         exclude,
         comma_text(NAMES),
         comma_text(METHODS),
