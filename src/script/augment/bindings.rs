@@ -9,42 +9,32 @@ use crate::script::engine::Sandbox;
 /// Names of headers are compared with case ignored. A header that was sent several times is one value, joined by commas, in
 /// whichever form Envoy sends it. SECURITY: a header of the client's called `get` must not take the place of a function.
 const REQUEST: &str = r#"(function (httpRequest) {
-    var method = httpRequest.method, path = httpRequest.path, text = httpRequest.uri;
-    var headers = httpRequest.headers, values = Object.create(null);
-    Object.keys(headers).forEach(function (name) { values[name] = headers[name]; });
-    var give = function (object, functions) {
-        Object.keys(functions).forEach(function (name) {
-            Object.defineProperty(object, name, {value: functions[name], enumerable: false, configurable: true});
+    var method = httpRequest.method, headers = httpRequest.headers, values = Object.assign(Object.create(null), headers);
+    function give(object, name, value) { Object.defineProperty(object, name, {value: value, enumerable: false}); }
+    function first(name) { var value = values[String(name).toLowerCase()]; return value === undefined ? null : value; }
+    give(headers, "getFirst", first);
+    give(headers, "get", function (name) {
+        var value = first(name), header = {};
+        if (value === null) { return null; }
+        give(header, "getName", function () { return String(name); });
+        give(header, "getFirstValue", function () { return value; });
+        give(header, "getValues", function () { return [value]; });
+        give(header, "toString", function () { return value; });
+        return header;
+    });
+    give(httpRequest, "getMethod", function () { return method; });
+    give(httpRequest, "getHeaders", function () { return headers; });
+})"#;
+
+/// `httpRequest.getUri()`: a text with `getPath` and `getQuery`.
+const URI: &str = r#"(function (httpRequest) {
+    var path = httpRequest.path, text = httpRequest.uri, query = text.indexOf("?");
+    Object.defineProperty(httpRequest, "getUri", {value: function () {
+        return Object.defineProperties(new String(text), {
+            getPath: {value: function () { return path; }},
+            getQuery: {value: function () { return query < 0 ? null : text.slice(query + 1); }}
         });
-        return object;
-    };
-    var first = function (name) {
-        var value = values[String(name).toLowerCase()];
-        return value === undefined ? null : value;
-    };
-    give(headers, {
-        getFirst: first,
-        get: function (name) {
-            var value = first(name);
-            return value === null ? null : give({}, {
-                getName: function () { return String(name); },
-                getFirstValue: function () { return value; },
-                getValues: function () { return [value]; },
-                toString: function () { return value; }
-            });
-        }
-    });
-    give(httpRequest, {
-        getMethod: function () { return method; },
-        getHeaders: function () { return headers; },
-        getUri: function () {
-            var query = text.indexOf("?");
-            return give(new String(text), {
-                getPath: function () { return path; },
-                getQuery: function () { return query < 0 ? null : text.slice(query + 1); }
-            });
-        }
-    });
+    }});
 })"#;
 
 /// `require`, which knows one module: IDM's own that adds privileges (E14). There are none here, so that it adds none.
@@ -83,13 +73,16 @@ pub(super) fn define_globals(sandbox: &Sandbox<'_, '_>) -> rquickjs::Result<()> 
     Ok(())
 }
 
-/// Adds the functions of `httpRequest`, if the script names it.
+/// Adds the functions of `httpRequest`, if the script can call any: the names of all of them begin alike.
 ///
 /// # Errors
 /// No memory is left.
 pub(super) fn define_functions<'js>(sandbox: &Sandbox<'js, '_>, http_request: Value<'js>) -> rquickjs::Result<()> {
-    if sandbox.source().contains("httpRequest") {
-        sandbox.apply(REQUEST, (http_request,))?;
+    if sandbox.source().contains("httpRequest") && sandbox.source().contains("get") {
+        sandbox.apply(REQUEST, (http_request.clone(),))?;
+        if sandbox.source().contains("getUri") {
+            sandbox.apply(URI, (http_request,))?;
+        }
     }
     Ok(())
 }
