@@ -125,6 +125,17 @@ impl AccessRules {
         })
     }
 
+    /// The rules that never grant because only IDM can answer their `customAuthz`: what to tell at load.
+    #[must_use]
+    pub fn idm_only(&self) -> Vec<RuleProblem> {
+        let rules = self.rules.iter().enumerate();
+        let told = rules.filter_map(|(index, rule)| {
+            let message = format!("the rule never grants by `idmOnlyRules: neverGrant`: {}", rule.idm_only()?);
+            Some(RuleProblem { index, key: "customAuthz", message })
+        });
+        told.collect()
+    }
+
     /// Admits the request, or says why not.
     ///
     /// # Errors

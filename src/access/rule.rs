@@ -150,6 +150,10 @@ impl Rule {
     /// # Errors
     /// Which condition failed, and why; for the audit.
     pub(super) fn unmet_condition(&self, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
+        // First of all, so that nothing of a rule that never grants can end the walk.
+        if self.idm_only().is_some() {
+            return Ok(Some(Lack::CustomAuthz));
+        }
         if let Some(when) = &self.when {
             match when.holds(facts, &self.pattern) {
                 Ok(true) => {}
@@ -174,6 +178,11 @@ impl Rule {
         self.scopes.iter().map(|scope| &**scope).filter(move |scope| !held(scope))
     }
 
+    /// The function of `customAuthz` that only IDM can answer, and why, where there is one: the rule then never grants.
+    pub(super) fn idm_only(&self) -> Option<&str> {
+        self.custom_authz.as_ref()?.idm_only()
+    }
+
     /// What the rule lacks, for people.
     pub(super) fn describe(&self, lack: Lack, ask: &Ask<'_>, principal: &Principal) -> String {
         match lack {
@@ -190,7 +199,10 @@ impl Rule {
             Lack::Action => format!("actions: `{}` is not among {}", ask.action, self.actions.for_people()),
             Lack::Scopes => format!("scopes: the token lacks {}", quoted(self.missing_scopes(principal))),
             Lack::When => "when: the expression does not hold".to_owned(),
-            Lack::CustomAuthz => "customAuthz: the expression does not hold".to_owned(),
+            Lack::CustomAuthz => match self.idm_only() {
+                Some(why) => format!("customAuthz: the rule never grants, since {why}"),
+                None => "customAuthz: the expression does not hold".to_owned(),
+            },
         }
     }
 }

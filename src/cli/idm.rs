@@ -47,11 +47,18 @@ struct IdmArgs {
     /// IDM's conf/access.json, or script/access.js of 6.x and older
     #[arg(long, value_name = "FILE")]
     access: Option<PathBuf>,
+    /// IDM's conf/ui-configuration.json, where rules ask which parts of its user interface are on
+    #[arg(long, value_name = "FILE", requires = "access")]
+    ui_configuration: Option<PathBuf>,
+    /// IDM's conf/managed.json, where rules ask which properties users may edit
+    #[arg(long, value_name = "FILE", requires = "access")]
+    managed: Option<PathBuf>,
 }
 
 impl IdmArgs {
     fn files(self) -> IdmFiles {
-        IdmFiles { authentication: self.authentication, access: self.access }
+        let Self { authentication, access, ui_configuration, managed } = self;
+        IdmFiles { authentication, access, ui_configuration, managed }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::files::Properties;
+use super::idm_knowledge;
 use super::meaning::{Context, refuse_other_modules};
 use super::problem::{Place, Problem};
 use super::substitute::substitute;
@@ -37,10 +38,13 @@ fn include_into(entries: &mut Vec<Entry>, properties: &Properties, cx: &mut Cont
     {
         include_rules(entries, &at, rules, properties, cx);
     }
+    if let Some(access) = entries.iter_mut().find(|entry| entry.key == "access") {
+        idm_knowledge::include(&mut access.node, properties, cx);
+    }
 }
 
 /// Takes the key away: its place and the file it names. What is no text stays, for the check of the shape.
-fn take_key(entries: &mut Vec<Entry>, key: &str) -> Option<(Place, String)> {
+pub(super) fn take_key(entries: &mut Vec<Entry>, key: &str) -> Option<(Place, String)> {
     let index = entries.iter().position(|entry| entry.key == key && entry.node.text().is_some())?;
     let node = entries.remove(index).node;
     Some((node.place.clone(), node.text()?.to_owned()))
@@ -98,7 +102,8 @@ fn tidy(path: &Path) -> PathBuf {
     tidied
 }
 
-fn member_mut<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+/// The value of a key, where this is a map that has it.
+pub(super) fn member_mut<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
     let Kind::Map(entries) = &mut node.kind else { return None };
     entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
 }
@@ -220,7 +225,7 @@ fn include_rules(entries: &mut Vec<Entry>, at: &Place, mut rules: Node, properti
 }
 
 /// A file's name for places, and its text.
-fn read(at: &Place, file: &str, cx: &mut Context<'_>) -> Option<(std::sync::Arc<str>, String)> {
+pub(super) fn read(at: &Place, file: &str, cx: &mut Context<'_>) -> Option<(std::sync::Arc<str>, String)> {
     match cx.read_text(file) {
         Ok(text) => Some((cx.resolve(file).display().to_string().into(), text)),
         Err(error) => {

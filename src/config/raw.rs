@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+pub use super::raw_idm::{IdmConfiguration, IdmOnlyRules, Managed};
+
 /// A Keyward configuration: one filter at top level, or several under `filters`.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -489,6 +491,10 @@ pub struct Access {
     pub context_path: Option<String>,
     /// What a POST with `X-HTTP-Method-Override` is, in `crest` style. Default `refuse`.
     pub method_override: Option<MethodOverride>,
+    /// What IDM's own configuration says, for functions of `customAuthz` that ask for it.
+    pub idm: Option<IdmConfiguration>,
+    /// What a rule is whose `customAuthz` only IDM itself can answer. Default `refuse`.
+    pub idm_only_rules: Option<IdmOnlyRules>,
     /// The rules; any that matches grants.
     pub rules: Option<Vec<Rule>>,
 }

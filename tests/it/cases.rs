@@ -121,7 +121,7 @@ async fn every_case_ends_as_it_says_through_envoy() {
                         let steps = case.steps();
                         let parts = steps.iter().map(|step| step.request.parts().2.extensions);
                         let routes = parts.filter(|e| !e.is_empty()).map(|e| (String::new(), e)).take(1).collect();
-                        listeners.push(Listener { raw_headers, routes, ..to });
+                        listeners.push(Listener { raw_headers, routes, body_bytes: case.body_bytes, ..to });
                         rigs.push((file, raw_headers, rig));
                     }
                     Err(problem) => note(&mut failures, file, case, "start", Some(problem)),

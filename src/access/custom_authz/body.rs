@@ -37,6 +37,22 @@ pub(super) fn touched_fields(facts: &Facts<'_>) -> Option<Vec<String>> {
     Some(touched)
 }
 
+/// Whether the request is a patch, or the action of that name (E21).
+pub(super) fn is_patch(facts: &Facts<'_>) -> bool {
+    facts.ask.method == "patch" || (facts.ask.method == "action" && facts.ask.action.eq_ignore_ascii_case("patch"))
+}
+
+/// The top-level properties that the request changes (E17); `None` where that cannot be seen.
+///
+/// INVARIANT: never fewer than IDM would find. Without the stored object, every key of an update counts as changed.
+pub(super) fn changed(facts: &Facts<'_>) -> Option<Vec<String>> {
+    match facts.ask.method {
+        "create" | "update" => members(facts),
+        _ if is_patch(facts) => touched_fields(facts),
+        _ => Some(Vec::new()),
+    }
+}
+
 /// The first segment of a JSON pointer, with or without its leading slash. The pointer to the whole object touches all.
 fn top_level(pointer: &Value) -> Option<String> {
     let pointer = pointer.as_str()?;

@@ -7,6 +7,7 @@
 //! text, a list compared with a text) the evaluation fails instead, and the request is denied (J20).
 
 mod body;
+mod constant;
 mod eval;
 mod function;
 mod lexer;
@@ -22,6 +23,8 @@ use meaning::Expression;
 #[derive(Debug)]
 pub(super) struct CustomAuthz {
     expression: Expression,
+    /// The first function that only IDM can answer, and why.
+    idm_only: Option<Box<str>>,
 }
 
 impl CustomAuthz {
@@ -31,14 +34,29 @@ impl CustomAuthz {
     /// What was found, what is expected, and what to do.
     pub(super) fn compile(text: &str, knowledge: &Knowledge) -> Result<Self, String> {
         let syntax = parser::parse(text)?;
-        Ok(Self { expression: meaning::of(syntax, knowledge)? })
+        let expression = meaning::of(syntax, knowledge)?;
+        let idm_only = constant::idm_only(&expression).map(Into::into);
+        Ok(Self { expression, idm_only })
     }
 
-    /// Whether the expression is truthy.
+    /// The function that only IDM can answer, and why, where the expression holds one: then it holds for no request.
+    pub(super) fn idm_only(&self) -> Option<&str> {
+        self.idm_only.as_deref()
+    }
+
+    /// Whether it is known already that the expression holds for no request.
+    pub(super) fn never_holds(&self) -> bool {
+        constant::truth(&self.expression) == Some(false)
+    }
+
+    /// Whether the expression is truthy. One that [only IDM](Self::idm_only) can answer is not, whatever stands around.
     ///
     /// # Errors
     /// Why it could not be evaluated, for the audit.
     pub(super) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
+        if self.idm_only.is_some() {
+            return Ok(false);
+        }
         eval::evaluate(&self.expression, facts).map(|value| value.is_truthy())
     }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 
-use super::{RuleProblem, RuleSettings, Style};
+use super::{Knowledge, RuleProblem, RuleSettings, Style};
+use crate::access::custom_authz::CustomAuthz;
 
 /// What the rules as a whole show, beside [`RuleSettings::remarks`]: rules that cannot grant, and rules made pointless by
 /// another. Compares every rule with every other: for people who ask, not for a server that starts.
 #[must_use]
-pub fn advice(rules: &[RuleSettings], style: Style) -> Vec<RuleProblem> {
+pub fn advice(rules: &[RuleSettings], style: Style, knowledge: &Knowledge) -> Vec<RuleProblem> {
     let mut advice = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let mut say = |key, message| advice.push(RuleProblem { index, key, message });
-        if let Some((key, message)) = never_grants(rule, style) {
+        if let Some((key, message)) = never_grants(rule, style, knowledge) {
             say(key, message);
             continue;
         }
@@ -45,7 +46,7 @@ pub fn roles_of_nobody(rules: &[RuleSettings], known: &HashSet<String>) -> Vec<R
     advice
 }
 
-fn never_grants(rule: &RuleSettings, style: Style) -> Option<(&'static str, String)> {
+fn never_grants(rule: &RuleSettings, style: Style, knowledge: &Knowledge) -> Option<(&'static str, String)> {
     let excluded = rule.exclude_patterns.iter().find(|item| covers_path(item, &rule.pattern));
     if let Some(item) = excluded {
         return Some((
@@ -53,8 +54,14 @@ fn never_grants(rule: &RuleSettings, style: Style) -> Option<(&'static str, Stri
             format!("the rule never grants: `{item}` excludes all that `{}` covers", rule.pattern),
         ));
     }
-    if rule.custom_authz.as_deref().is_some_and(|text| matches!(text.trim(), "false" | "null" | "undefined" | "")) {
-        return Some(("customAuthz", "the rule never grants: the expression is never true".to_owned()));
+    if let Some(Ok(custom_authz)) = rule.custom_authz.as_deref().map(|text| CustomAuthz::compile(text, knowledge))
+        && custom_authz.idm_only().is_none()
+        && custom_authz.never_holds()
+    {
+        return Some((
+            "customAuthz",
+            "the rule never grants: the expression is true for no request that comes by HTTP".to_owned(),
+        ));
     }
     let only_actions = rule.methods.iter().all(|method| method.eq_ignore_ascii_case("action"));
     let no_action = rule.actions.as_deref().unwrap_or_default().iter().all(String::is_empty);
@@ -135,7 +142,7 @@ mod tests {
     }
 
     fn said(style: Style, list: &Value) -> Vec<String> {
-        advice(&rules(list), style).iter().map(ToString::to_string).collect()
+        advice(&rules(list), style, &Knowledge::default()).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -181,9 +188,10 @@ mod tests {
             {"pattern": "repo/*", "roles": "r", "methods": "read", "excludePatterns": "system,repo/*"},
             {"pattern": "b", "roles": "r", "methods": "action", "actions": ""},
             {"pattern": "c", "roles": "r", "methods": "read", "customAuthz": "false"},
+            {"pattern": "d", "roles": "r", "methods": "read", "customAuthz": "ownDataOnly() && isSelfServiceRequest()"},
         ]);
         let said = said(Style::Crest, &never);
-        assert_eq!(said.iter().filter(|line| line.contains("never grants")).count(), 3, "{said:?}");
+        assert_eq!(said.iter().filter(|line| line.contains("never grants")).count(), 4, "{said:?}");
     }
 
     #[test]

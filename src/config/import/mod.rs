@@ -11,6 +11,7 @@ use super::meaning::Context;
 use super::problem::{Place, Problem, Problems};
 use super::tree::{Kind, Node};
 use super::{Loaded, idm_files, parse_as};
+use crate::access::AccessRules;
 
 /// What places call the configuration that stands for IDM's files while they are read.
 const STAND_IN: &str = "(beside IDM's files)";
@@ -24,6 +25,10 @@ pub struct IdmFiles {
     pub authentication: Option<PathBuf>,
     /// `conf/access.json`, or `script/access.js`.
     pub access: Option<PathBuf>,
+    /// `conf/ui-configuration.json`, which rules of 6.x may ask for.
+    pub ui_configuration: Option<PathBuf>,
+    /// `conf/managed.json`, which rules may ask for.
+    pub managed: Option<PathBuf>,
 }
 
 /// IDM's files as one Keyward file: YAML with comments. Expressions stay as they are.
@@ -43,13 +48,16 @@ pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problem
     }
     let encrypted = rs_filter.as_ref().and_then(|node| node.get("clientSecret")).is_some_and(is_encrypted);
     let loaded = load(files, encrypted, env, false)?;
+    let access = loaded.config.filters.into_iter().next().map(|filter| filter.access);
+    let idm_only =
+        access.is_some_and(|rules| AccessRules::compile(rules).is_ok_and(|rules| !rules.idm_only().is_empty()));
     let rules = rules.map(|mut rules| {
         if rules.place.file.ends_with(".js") {
             escape(&mut rules);
         }
         rules
     });
-    Ok(print::file(files, rs_filter.as_ref(), rules.as_ref(), &of_files(loaded.warnings)))
+    Ok(print::file(files, rs_filter.as_ref(), rules.as_ref(), idm_only, &of_files(loaded.warnings)))
 }
 
 /// What is dangerous in IDM's files or does not mean what it seems.
@@ -96,11 +104,22 @@ fn load(files: &IdmFiles, encrypted: bool, env: &dyn Environment, lint: bool) ->
             text.insert("rsFilter".to_owned(), rs_filter);
         }
     }
-    match &files.access {
-        Some(file) => text.insert("accessFile".to_owned(), name(file).into()),
-        None => text.insert("access".to_owned(), json!({ "style": "crest", "rules": [] })),
+    let access = match &files.access {
+        Some(file) => {
+            text.insert("accessFile".to_owned(), name(file).into());
+            // What only IDM can answer is told of each rule, instead of being the end of it.
+            json!({ "style": "crest", "idmOnlyRules": "neverGrant", "idm": beside(files) })
+        }
+        None => json!({ "style": "crest", "rules": [] }),
     };
+    text.insert("access".to_owned(), access);
     parse_as(&Value::Object(text).to_string(), STAND_IN, Path::new(""), env, lint)
+}
+
+/// The files that rules ask for, as `access.idm` names them.
+fn beside(files: &IdmFiles) -> Map<String, Value> {
+    let named = [("uiConfigurationFile", &files.ui_configuration), ("managedFile", &files.managed)];
+    named.into_iter().filter_map(|(key, file)| Some((key.to_owned(), name(file.as_deref()?).into()))).collect()
 }
 
 fn context(env: &dyn Environment) -> Context<'_> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{IdmFiles, is_encrypted, name};
+use super::{IdmFiles, beside, is_encrypted, name};
 use crate::config::problem::Problem;
 use crate::config::tree::{Entry, Kind, Node};
 
@@ -19,7 +19,14 @@ const COMMENTS: [(&str, &str); 8] = [
 ];
 
 /// The whole file. `warnings` are those of IDM's files; each stands above what it is about.
-pub(super) fn file(files: &IdmFiles, rs_filter: Option<&Node>, rules: Option<&Node>, warnings: &[Problem]) -> String {
+/// `idm_only`: some rules only IDM can answer, and they are to be kept all the same.
+pub(super) fn file(
+    files: &IdmFiles,
+    rs_filter: Option<&Node>,
+    rules: Option<&Node>,
+    idm_only: bool,
+    warnings: &[Problem],
+) -> String {
     let mut out = Yaml { text: String::new(), warnings, told: Vec::new() };
     let read: Vec<String> = files.authentication.iter().chain(&files.access).map(|file| name(file)).collect();
     out.comment(0, &format!("Made by `keyward import idm` from {}.", read.join(" and ")));
@@ -38,7 +45,19 @@ pub(super) fn file(files: &IdmFiles, rs_filter: Option<&Node>, rules: Option<&No
     }
     if let Some(node) = rules {
         out.comment(0, "create, read, update, delete, patch, action, query on the path after contextPath.");
-        out.text.push_str("access:\n  style: crest\n  contextPath: /openidm\n  rules:");
+        out.text.push_str("access:\n  style: crest\n  contextPath: /openidm\n");
+        let beside = beside(files);
+        if !beside.is_empty() {
+            out.text.push_str("  idm:\n");
+        }
+        for (key, file) in beside {
+            let _infallible = writeln!(out.text, "    {key}: {}", text(file.as_str().unwrap_or_default()));
+        }
+        if idm_only {
+            out.comment(2, "Rules that only IDM can answer are kept and grant nothing; `refuse`: they are errors.");
+            out.text.push_str("  idmOnlyRules: neverGrant\n");
+        }
+        out.text.push_str("  rules:");
         out.text.push_str(if node.items().is_empty() { " []\n" } else { "\n" });
         for rule in node.items() {
             out.rule(rule);

@@ -1,7 +1,7 @@
 //! Which access rules hold?
 
-use super::{Context, Here, advice};
-use crate::access::settings::{Knowledge, RuleProblem, RuleSettings, Style};
+use super::{Context, Here, advice, knowledge};
+use crate::access::settings::{RuleProblem, RuleSettings, Style};
 use crate::access::{AccessRules, Settings};
 use crate::config::problem::Problem;
 use crate::config::raw;
@@ -35,6 +35,7 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
         Some(raw::Style::Crest) => Style::Crest,
     };
     let context_path = context_path(cx, &here.child("contextPath"), raw.context_path, style);
+    let knowledge = knowledge::knowledge(cx, here, raw.idm, raw.idm_only_rules, style);
     let place = here.child("rules");
     let written = raw.rules.unwrap_or_default();
     if written.is_empty() {
@@ -42,17 +43,15 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
     }
     let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place, index)).collect();
     let settings = Settings {
-        knowledge: Knowledge::default(),
         style,
         context_path: context_path?,
         honour_method_override: raw.method_override == Some(raw::MethodOverride::Honour),
+        knowledge,
         rules: rules.into_iter().collect::<Option<_>>()?,
     };
-    if let Err(problems) = AccessRules::compile(settings.clone()) {
-        for problem in problems {
-            let problem = rule_problem(&place, problem);
-            cx.problems.push(problem);
-        }
+    match AccessRules::compile(settings.clone()) {
+        Ok(rules) => cx.warnings.extend(rules.idm_only().into_iter().map(|told| rule_problem(&place, told))),
+        Err(problems) => cx.problems.extend(problems.into_iter().map(|problem| rule_problem(&place, problem))),
     }
     for (index, rule) in settings.rules.iter().enumerate() {
         cx.warnings.extend(rule.remarks(index, style).into_iter().map(|remark| rule_problem(&place, remark)));

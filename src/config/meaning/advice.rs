@@ -14,7 +14,11 @@ use crate::{access, directory, script, subject};
 
 /// Rules that grant nothing of their own, and conditions that compare nothing; `rules` is where they stand.
 pub(super) fn of_rules(cx: &mut Context<'_>, rules: &Here<'_>, settings: &access::Settings) {
-    cx.warnings.extend(advice(&settings.rules, settings.style).into_iter().map(|found| rule_problem(rules, found)));
+    cx.warnings.extend(
+        advice(&settings.rules, settings.style, &settings.knowledge)
+            .into_iter()
+            .map(|found| rule_problem(rules, found)),
+    );
     for (index, rule) in settings.rules.iter().enumerate() {
         of_lists(cx, &rules.item(index));
         let here = rules.item(index).child("customAuthz");

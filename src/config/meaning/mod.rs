@@ -6,6 +6,7 @@ mod augment;
 mod directory;
 mod filter;
 mod headers;
+mod knowledge;
 mod listen;
 mod rs_filter;
 mod values;

@@ -268,7 +268,7 @@ fn a_script_of_rules_is_read_whole_and_what_only_idm_can_answer_is_refused_by_na
     let mut of_rules: Vec<usize> = problems
         .lines()
         .map(|line| {
-            assert!(line.contains("cannot be answered by a sidecar"), "{line}");
+            assert!(line.contains("or write `access.idmOnlyRules: neverGrant`"), "{line}");
             let (_, rest) = line.split_once(":13 configs[").unwrap_or_else(|| panic!("{line}"));
             rest.split(']').next().unwrap().parse().unwrap()
         })

@@ -41,6 +41,7 @@ impl Idm {
         IdmFiles {
             authentication: Some(self.path("conf/authentication.json")),
             access: Some(self.path("conf/access.json")),
+            ..IdmFiles::default()
         }
     }
 
@@ -230,4 +231,38 @@ fn the_rules_of_a_script_are_printed_as_they_came_out_of_it() {
     let printed = import(&files, &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
     let loaded = parse(&printed, "printed.yaml", Path::new(""), &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
     assert_eq!(loaded.config.filters[0].access.rules[0].pattern, r"a/&{no.expression}/\&{x}", "{printed}");
+}
+
+/// IDM 6's own rules as they are, and what they ask for where it is there.
+fn idm_6(beside: bool) -> (IdmFiles, PathBuf) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/idm");
+    let file = |beside: bool, name: &str| beside.then(|| folder.join(name));
+    let files = IdmFiles {
+        authentication: file(true, "conf/authentication.json"),
+        access: file(true, "script/access.js"),
+        ui_configuration: file(beside, "conf/ui-configuration.json"),
+        managed: file(beside, "conf/managed.json"),
+    };
+    (files, folder)
+}
+
+#[test]
+fn rules_that_only_idm_can_answer_are_printed_with_the_switch_and_a_comment_each() {
+    for (beside, times) in [(false, 18), (true, 4)] {
+        let (files, folder) = idm_6(beside);
+        let printed = import(&files, &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
+        let comments = printed
+            .matches("    # ATTENTION customAuthz: the rule never grants by `idmOnlyRules: neverGrant`: `")
+            .count();
+        assert_eq!(comments, times, "{printed}");
+        assert_eq!(printed.matches("\n  idmOnlyRules: neverGrant\n").count(), 1, "{printed}");
+        let loaded =
+            parse(&printed, "printed.yaml", &folder, &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}\n{printed}"));
+        assert_eq!(loaded.config.filters[0].access.rules.len(), 41);
+        let found = lint(&files, &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
+        let told = found.iter().filter(|problem| problem.message.starts_with("the rule never grants by")).count();
+        assert_eq!(told, times, "{found:#?}");
+    }
+    let printed = import(&Idm::whole().files(), &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
+    assert!(!printed.contains("idmOnlyRules"), "{printed}");
 }

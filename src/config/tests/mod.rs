@@ -3,6 +3,7 @@
 mod bad_files;
 mod bad_idm_files;
 mod idm_files;
+mod idm_knowledge;
 mod import;
 mod meaning;
 mod scripts;

@@ -23,6 +23,8 @@ pub struct Case {
     users: Value,
     #[serde(default)]
     files: Value,
+    /// How much of a request's body Envoy sends (`with_request_body`); left out: nothing.
+    pub body_bytes: Option<u32>,
     now: Option<String>,
     /// The environment that `&{…}` and `{ env: NAME }` read.
     #[serde(default)]
@@ -187,12 +189,17 @@ impl Case {
         config
     }
 
-    /// The files beside the configuration: those that `fixtures.yaml` gives this configuration, with the case's over them.
+    /// The files beside the configuration: those that `fixtures.yaml` gives this configuration, with the case's over them;
+    /// `{clone path}` stands for one of this repository, as it is.
     pub fn files(&self, fixtures: &Value, provider: &str) -> Vec<(String, Value)> {
         let mut files = fixtures["files"].get(&self.config).cloned().unwrap_or_else(|| json!({}));
         if !self.files.is_null() {
             yaml::merge(&mut files, &self.files);
         }
+        replace(&mut files, &|text| {
+            let path = text.strip_prefix("{clone ")?.strip_suffix('}')?;
+            Some(fs::read_to_string(clone_path(path)).unwrap().into())
+        });
         let Value::Object(files) = files else { panic!("{}: `files` is no map", self.name) };
         let filled = |content: Value| match content {
             Value::String(text) => Value::String(text.replace("{provider}", provider)),

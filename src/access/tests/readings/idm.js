@@ -48,13 +48,12 @@ var managedUserRestrictedToAllowedProperties = function (properties) {
     });
     var allowed = function (name) { return lowered.indexOf(name.toLowerCase()) >= 0; };
     if (request.resourcePath.indexOf("managed/user") !== 0) { return true; }
-    if (["read", "query", "delete"].indexOf(request.method) >= 0) { return true; }
-    if (request.method === "create") {
+    if (request.method === "create" || request.method === "update") {
         var body = request.content;
         var isObject = body !== null && typeof body === "object" && !Array.isArray(body);
         return isObject && Object.keys(body).every(allowed);
     }
-    return isPatch() && touchesOnly(operations(), allowed);
+    return !isPatch() || touchesOnly(operations(), allowed);
 };
 
 // Direct, so that the expression sees the four locals.
