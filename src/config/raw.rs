@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-pub use super::raw_idm::{IdmConfiguration, IdmOnlyRules, Managed};
+pub use super::raw_idm::{IdmConfiguration, IdmOnlyRules, Managed, MethodOverride};
 
 /// A Keyward configuration: one filter at top level, or several under `filters`.
 #[derive(JsonSchema)]
@@ -507,16 +507,6 @@ pub enum Style {
     Crest,
     /// GET, POST … on a path that begins with `/`.
     Http,
-}
-
-/// What a POST with `X-HTTP-Method-Override` is.
-#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub enum MethodOverride {
-    /// 400.
-    Refuse,
-    /// The overriding method.
-    Honour,
 }
 
 /// One access rule.

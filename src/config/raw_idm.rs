@@ -1,4 +1,4 @@
-//! What of IDM's own configuration may be written below `access`? The shape of it, as in [`super::raw`].
+//! What may be written below `access` that only IDM's rules need? The shape of it, as in [`super::raw`].
 
 use std::collections::BTreeMap;
 
@@ -75,4 +75,14 @@ pub enum IdmOnlyRules {
     Refuse,
     /// Kept; it grants nothing, and a warning at load says so.
     NeverGrant,
+}
+
+/// What a POST with `X-HTTP-Method-Override` is.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum MethodOverride {
+    /// 400.
+    Refuse,
+    /// The overriding method.
+    Honour,
 }
