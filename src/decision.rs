@@ -445,6 +445,7 @@ impl Stop {
             AccessError::MissingScopes(scopes) if has_credential => Denial::RuleScopeMissing(scopes),
             AccessError::MissingScopes(scopes) => Denial::RuleScopeNeedsCredential(scopes),
             AccessError::ConditionFailed { .. } => Denial::ConditionFailed,
+            AccessError::NoWord { error, .. } => return error.into(),
         })
     }
 }

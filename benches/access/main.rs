@@ -24,8 +24,8 @@ fn main() {
         ("a decision among many rules of mixed patterns", rules::mixed()),
         ("a decision among many rules of one pattern", rules::one_pattern()),
         ("a decision among many rules, each for every path", rules::every_path()),
-        ("a customAuthz that Keyward answers itself", rules::custom_authz()),
-        ("scripts", scripts::works()),
+        ("a customAuthz, native and in JavaScript", rules::custom_authz()),
+        ("an augmentSecurityContext", scripts::works()),
     ];
     let mut missed = 0;
     for (title, works) in tables {

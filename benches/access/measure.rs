@@ -43,7 +43,7 @@ pub fn table(runtime: &Runtime, rounds: usize, works: &[Work]) -> usize {
             costs.push(cost(runtime, work, *count));
         }
     }
-    let medians: Vec<f64> = costs.iter_mut().map(median).collect();
+    let medians: Vec<f64> = costs.iter_mut().map(|costs| median(costs)).collect();
     println!("{:<64} {:>10} {:>10} {:>12} {:>8}", "", "ns", "minimum", "added ns", "ratio");
     let mut missed = 0;
     for ((work, median), costs) in works.iter().zip(&medians).zip(&costs) {
@@ -102,7 +102,7 @@ fn used() -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
-fn median(costs: &mut Vec<f64>) -> f64 {
+fn median(costs: &mut [f64]) -> f64 {
     costs.sort_unstable_by(f64::total_cmp);
     costs.get(costs.len() / 2).copied().unwrap_or_default()
 }

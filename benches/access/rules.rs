@@ -2,9 +2,12 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
-use keyward::access::settings::{Knowledge, RuleSettings, Settings, Style};
-use keyward::access::{AccessError, AccessRules, Permit};
+use keyward::access::settings::{Knowledge, Library, RuleSettings, Settings, Style};
+use keyward::access::{AccessError, AccessRules, Moment, Permit};
+use keyward::clock::{Clock, SystemClock};
+use keyward::deadline::Deadline;
 use keyward::principal::{Origin, Principal, Role};
 use keyward::request::{Headers, PathPolicy, RequestPath, RequestView};
 use serde_json::{Value, json};
@@ -16,6 +19,8 @@ const FEW: usize = 10;
 const MANY: usize = 10_000;
 /// What a native `customAuthz` may add, in nanoseconds.
 const NATIVE: Option<Target> = Some(Target::Added(1000.0));
+/// What one in JavaScript may add.
+const JAVASCRIPT: Option<Target> = Some(Target::Added(150_000.0));
 
 /// A user as an IDM behind OpenAM has them.
 pub fn principal() -> Arc<Principal> {
@@ -74,30 +79,33 @@ fn compile(rules: &[Value]) -> Arc<AccessRules> {
         context_path: "/openidm".to_owned(),
         honour_method_override: false,
         knowledge: Knowledge::default(),
+        library: Library::default(),
         rules,
     };
     Arc::new(AccessRules::compile(settings).unwrap_or_else(|problems| panic!("{problems:?}")))
 }
 
 /// One decision.
-fn decide(
+async fn decide(
     rules: &AccessRules,
     request: &(RequestView<'_>, RequestPath<'_>),
     who: &Arc<Principal>,
 ) -> Result<Permit, AccessError> {
-    rules.admit(black_box(&request.0), &request.1, who)
+    let moment = Moment { now: SystemClock.now(), deadline: Deadline::after(Duration::from_secs(20)) };
+    rules.admit(black_box(&request.0), &request.1, who, moment).await
 }
 
 fn work(name: String, beside: Option<usize>, target: Option<Target>, rules: &[Value], request: Request) -> Work {
     let (rules, who) = (compile(rules), principal());
-    let granted = decide(&rules, &request.view(), &who);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let granted = runtime.block_on(decide(&rules, &request.view(), &who));
     assert_eq!(granted.is_err(), name.contains("denied"), "{name}: {granted:?}");
     let repeat = move |times| {
         let (rules, who) = (Arc::clone(&rules), Arc::clone(&who));
         let future = async move {
             let request = request.view();
             for _ in 0..times {
-                black_box(decide(&rules, &request, &who)).ok();
+                black_box(decide(&rules, &request, &who).await).ok();
             }
         };
         Box::pin(future) as std::pin::Pin<Box<dyn Future<Output = ()>>>
@@ -178,7 +186,12 @@ pub fn custom_authz() -> Vec<Work> {
         vec![rule]
     };
     let row = |condition: &str, beside, request: Request, pattern: &str| {
-        let (name, target) = if condition.is_empty() { ("no condition", None) } else { (condition, NATIVE) };
+        let (name, target) = match condition {
+            "" => ("no condition", None),
+            FUNCTION => ("a function of many lines, in JavaScript", JAVASCRIPT),
+            _ if condition.contains("indexOf") => (condition, JAVASCRIPT),
+            _ => (condition, NATIVE),
+        };
         work(format!("{name} [{}]", request.target), beside, target, &with(condition, pattern), request)
     };
     vec![
@@ -193,5 +206,15 @@ pub fn custom_authz() -> Vec<Work> {
             QUERY,
             "managed/user",
         ),
+        row("roles.indexOf('clerk') >= 0", Some(0), READ, "managed/user/*"),
+        row("ownDataOnly() && roles.indexOf('clerk') >= 0", Some(0), READ, "managed/user/*"),
+        row(FUNCTION, Some(0), READ, "managed/user/*"),
     ]
 }
+
+const FUNCTION: &str = "(function () {
+    var mine = context.security.authorization;
+    var agent = context.http.headers['User-Agent'] || '';
+    return roles.some(function (role) { return /^clerk$/i.test(role); }) && id === mine.component + '/' + mine.id
+        && agent.length < 200;
+}())";

@@ -11,13 +11,16 @@ mod rule;
 pub mod settings;
 mod when;
 
+pub use facts::{Moment, Reach};
 pub use settings::Settings;
 
 use std::sync::Arc;
 
+use crate::directory::DirectoryError;
 use crate::principal::{Principal, Role};
 use crate::request::{RequestPath, RequestView};
 use ask::{Ask, Asks};
+use custom_authz::Failure;
 use facts::Facts;
 use index::Index;
 use rule::{Lack, Rule};
@@ -32,6 +35,7 @@ pub struct AccessRules {
     honour_method_override: bool,
     rules: Box<[Rule]>,
     index: Index,
+    reach: Reach,
 }
 
 /// Proof that an access rule granted a request to a principal.
@@ -86,6 +90,14 @@ pub enum AccessError {
         /// What went wrong; for the audit, not for the client.
         message: String,
     },
+    /// A `customAuthz` asked the directory, which gave no word: an outage.
+    #[error("the condition of {rule} could not be decided: {error}")]
+    NoWord {
+        /// Which rule.
+        rule: String,
+        /// What the directory's failure was.
+        error: DirectoryError,
+    },
 }
 
 /// What one rule said about a request: for `check` and `explain`.
@@ -108,7 +120,7 @@ impl AccessRules {
         let mut rules = Vec::with_capacity(settings.rules.len());
         let mut problems = Vec::new();
         for (index, rule) in settings.rules.iter().enumerate() {
-            match Rule::compile(rule, index, settings.style, &settings.knowledge) {
+            match Rule::compile(rule, index, settings.style, &settings.knowledge, &settings.library) {
                 Ok(rule) => rules.push(rule),
                 Err(found) => problems.extend(found),
             }
@@ -122,6 +134,7 @@ impl AccessRules {
             honour_method_override: settings.honour_method_override,
             index: Index::new(rules.iter().map(|rule| (&rule.pattern, &rule.roles))),
             rules: rules.into(),
+            reach: Reach::default(),
         })
     }
 
@@ -136,23 +149,36 @@ impl AccessRules {
         told.collect()
     }
 
+    /// The same rules, with what their conditions in JavaScript can reach.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// The place of the first rule whose condition reads users through the directory.
+    #[must_use]
+    pub fn first_to_read_users(&self) -> Option<usize> {
+        self.rules.iter().position(Rule::reads_users)
+    }
+
     /// Admits the request, or says why not.
     ///
     /// # Errors
     /// [`AccessError`].
-    pub fn admit(
+    pub async fn admit(
         &self,
         request: &RequestView<'_>,
         path: &RequestPath<'_>,
         principal: &Arc<Principal>,
+        moment: Moment,
     ) -> Result<Permit, AccessError> {
         let asks = self.asks(request, path)?;
-        let facts = |ask| Facts { request, path, principal, ask };
-        let first = self.granting_rule(&facts(asks.first()))?;
+        let facts = |ask| Facts { request, path, principal, ask, moment, reach: &self.reach };
+        let first = self.granting_rule(&facts(asks.first())).await?;
         let rule = match asks.second() {
             None => Arc::clone(&first.name),
             Some(ask) => {
-                let second = self.granting_rule(&facts(ask))?;
+                let second = self.granting_rule(&facts(ask)).await?;
                 format!("{}+{}", first.name, second.name).into()
             }
         };
@@ -163,22 +189,23 @@ impl AccessRules {
     ///
     /// Empty where the rules are not asked at all: what [`AccessRules::admit`] answers then says why.
     #[must_use]
-    pub fn explain(
+    pub async fn explain(
         &self,
         request: &RequestView<'_>,
         path: &RequestPath<'_>,
         principal: &Arc<Principal>,
+        moment: Moment,
     ) -> Vec<RuleStep> {
         let Ok(asks) = self.asks(request, path) else { return Vec::new() };
         let mut steps = Vec::new();
         for ask in asks.iter() {
-            let facts = Facts { request, path, principal, ask };
+            let facts = Facts { request, path, principal, ask, moment, reach: &self.reach };
             let mut verdict = Ok(Some(Lack::Pattern));
             for rule in &self.rules {
-                verdict = evaluate(rule, &facts);
+                verdict = evaluate(rule, &facts).await;
                 let lacked = match &verdict {
                     Ok(lack) => lack.map(|lack| rule.describe(lack, ask, principal)),
-                    Err(message) => Some(format!("{message}; the walk ends here")),
+                    Err(failure) => Some(format!("{failure}; the walk ends here")),
                 };
                 steps.push(RuleStep { rule: rule.name.to_string(), asked: ask.for_people(), lacked });
                 if !matches!(verdict, Ok(Some(_))) {
@@ -214,31 +241,36 @@ impl AccessRules {
     }
 
     /// The first rule that grants (E5). A condition that fails ends the walk (J20).
-    fn granting_rule(&self, facts: &Facts<'_>) -> Result<&Rule, AccessError> {
+    async fn granting_rule(&self, facts: &Facts<'_>) -> Result<&Rule, AccessError> {
         let mut lacking_scopes = Vec::new();
         let roles = facts.principal.roles.iter().map(Role::as_str);
         let candidates = self.index.candidates(facts.ask.path, roles);
         for rule in candidates.into_iter().filter_map(|number| self.rules.get(number)) {
-            match evaluate(rule, facts) {
+            match evaluate(rule, facts).await {
                 Ok(None) => return Ok(rule),
                 Ok(Some(Lack::Scopes)) => lacking_scopes.push(rule),
                 Ok(Some(_)) => {}
-                Err(message) => {
+                Err(Failure::Condition(message)) => {
                     return Err(AccessError::ConditionFailed { rule: rule.name.to_string(), message });
+                }
+                Err(Failure::Directory(error)) => {
+                    return Err(AccessError::NoWord { rule: rule.name.to_string(), error });
                 }
             }
         }
         // Scopes are named only where they were the one thing missing: the conditions after them hold.
-        let nothing_else = |rule: &&Rule| matches!(rule.unmet_condition(facts), Ok(None));
-        Err(match lacking_scopes.into_iter().find(nothing_else) {
-            Some(rule) => AccessError::MissingScopes(rule.missing_scopes(facts.principal).map(str::to_owned).collect()),
-            None => AccessError::NoRule,
-        })
+        for rule in lacking_scopes {
+            if let Ok(None) = rule.unmet_condition(facts).await {
+                let missing = rule.missing_scopes(facts.principal).map(str::to_owned);
+                return Err(AccessError::MissingScopes(missing.collect()));
+            }
+        }
+        Err(AccessError::NoRule)
     }
 }
 
 /// Asks one rule, for a decision and for its explanation alike. The order is E6's, with the scopes before the conditions.
-fn evaluate(rule: &Rule, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
+async fn evaluate(rule: &Rule, facts: &Facts<'_>) -> Result<Option<Lack>, Failure> {
     let roles = facts.principal.roles.iter().map(Role::as_str);
     if let Some(lack) = rule.lacks(facts.ask, roles) {
         return Ok(Some(lack));
@@ -246,7 +278,7 @@ fn evaluate(rule: &Rule, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
     if rule.missing_scopes(facts.principal).next().is_some() {
         return Ok(Some(Lack::Scopes));
     }
-    rule.unmet_condition(facts)
+    rule.unmet_condition(facts).await
 }
 
 #[cfg(test)]

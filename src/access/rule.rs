@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::Ask;
-use super::custom_authz::CustomAuthz;
+use super::custom_authz::{CustomAuthz, Failure, Library};
 use super::facts::Facts;
 use super::names::{Names, quoted};
 use super::pattern::Pattern;
@@ -64,6 +64,7 @@ impl Rule {
         index: usize,
         style: Style,
         knowledge: &Knowledge,
+        library: &Library,
     ) -> Result<Self, Vec<RuleProblem>> {
         let mut problems = Vec::new();
         let mut report = |key, message| problems.push(RuleProblem { index, key, message });
@@ -90,7 +91,7 @@ impl Rule {
             report("customAuthz", message.to_owned());
         }
         let custom_authz =
-            settings.custom_authz.as_deref().map(|text| CustomAuthz::compile(text, knowledge)).transpose();
+            settings.custom_authz.as_deref().map(|text| CustomAuthz::compile(text, knowledge, library)).transpose();
         let custom_authz = custom_authz.unwrap_or_else(|message| {
             report("customAuthz", message);
             None
@@ -149,7 +150,7 @@ impl Rule {
     ///
     /// # Errors
     /// Which condition failed, and why; for the audit.
-    pub(super) fn unmet_condition(&self, facts: &Facts<'_>) -> Result<Option<Lack>, String> {
+    pub(super) async fn unmet_condition(&self, facts: &Facts<'_>) -> Result<Option<Lack>, Failure> {
         // First of all, so that nothing of a rule that never grants can end the walk.
         if self.idm_only().is_some() {
             return Ok(Some(Lack::CustomAuthz));
@@ -158,17 +159,23 @@ impl Rule {
             match when.holds(facts, &self.pattern) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Some(Lack::When)),
-                Err(message) => return Err(format!("when: {message}")),
+                Err(message) => return Err(format!("when: {message}").into()),
             }
         }
         if let Some(custom_authz) = &self.custom_authz {
-            match custom_authz.holds(facts) {
+            match custom_authz.holds(facts).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(Some(Lack::CustomAuthz)),
-                Err(message) => return Err(format!("customAuthz: {message}")),
+                Err(Failure::Condition(message)) => return Err(format!("customAuthz: {message}").into()),
+                Err(outage @ Failure::Directory(_)) => return Err(outage),
             }
         }
         Ok(None)
+    }
+
+    /// Whether its condition reads users through the directory.
+    pub(super) fn reads_users(&self) -> bool {
+        self.custom_authz.as_ref().is_some_and(CustomAuthz::reads_users)
     }
 
     /// The scopes that the principal's token lacks; all of them where there is no token.

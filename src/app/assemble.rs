@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::access::AccessRules;
+use crate::access::{AccessRules, Reach};
 use crate::authorizer::{Authorizer, Filter, Selectors, static_principal};
 use crate::config::{self, Config};
-use crate::directory::UserDirectory;
+use crate::directory::{self, UserDirectory};
 use crate::introspection::Introspector;
 use crate::principal::Origin;
 use crate::response::Responder;
 use crate::roles::RoleCalculator;
-use crate::script::AugmentScript;
+use crate::script::{AugmentScript, Turns};
 use crate::subject::SubjectMapper;
 
 /// Who answers questions that Keyward cannot answer itself: real servers in operation, recorded facts in `check`.
@@ -85,6 +85,7 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
     let anonymous = anonymous.transpose().map_err(|incomplete| {
         problems.push(("rsFilter.anonymousUserMapping.localUser".to_owned(), incomplete.to_string()));
     });
+    let users = !matches!(settings.directory, directory::Settings::Token);
     let (Ok(introspector), Ok(directory), Ok(subjects), Ok(augment), Ok(access), Ok(anonymous)) =
         (introspector, directory, subjects, augment, access, anonymous)
     else {
@@ -98,11 +99,16 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
         policy: settings.token_policy.clone(),
         subjects,
         anonymous,
-        directory,
         account_status: settings.account_status.clone(),
         roles: settings.subject.mappings.iter().map(|mapping| RoleCalculator::new(mapping.roles.clone())).collect(),
         augment,
-        access,
+        access: access.reaching(Reach {
+            users: users.then(|| Arc::clone(&directory)),
+            credential_headers: settings.credential.header.iter().map(ToString::to_string).collect(),
+            credential_parameter: settings.credential.query_parameter.clone(),
+            turns: Turns::default(),
+        }),
+        directory,
         responder: Responder::new(&settings.name, settings.response.clone(), &settings.credential),
     })
 }

@@ -6,7 +6,7 @@ pub use select::{Authorizer, Selectors};
 
 use std::sync::Arc;
 
-use crate::access::AccessRules;
+use crate::access::{AccessRules, Moment};
 use crate::account_status;
 use crate::clock::Clock;
 use crate::credential::{self, Credential, CredentialPlace};
@@ -120,7 +120,8 @@ impl Filter {
                 None => self.anonymous.clone().ok_or(Denial::CredentialMissing)?,
             };
             record.principal = Some(Arc::clone(&principal));
-            self.access.admit(request, &path, &principal).map_err(|error| {
+            let moment = Moment { now: clock.now(), deadline };
+            self.access.admit(request, &path, &principal, moment).await.map_err(|error| {
                 record.detail = Some(error.to_string());
                 Stop::from_access(error, record.credential.is_some())
             })

@@ -36,7 +36,7 @@ fn include_into(entries: &mut Vec<Entry>, properties: &Properties, cx: &mut Cont
     if let Some((at, file)) = take_key(entries, "accessFile")
         && let Some(rules) = access_rules(&at, &file, cx)
     {
-        include_rules(entries, &at, rules, properties, cx);
+        include_rules(entries, &at, &file, rules, properties, cx);
     }
     if let Some(access) = entries.iter_mut().find(|entry| entry.key == "access") {
         idm_knowledge::include(&mut access.node, properties, cx);
@@ -201,7 +201,14 @@ fn script_problem(whole: &Place, error: &AccessFileError) -> Problem {
 }
 
 /// `access` with the file's rules; `crest` is the style unless another is written (product sheet).
-fn include_rules(entries: &mut Vec<Entry>, at: &Place, mut rules: Node, properties: &Properties, cx: &mut Context<'_>) {
+fn include_rules(
+    entries: &mut Vec<Entry>,
+    at: &Place,
+    file: &str,
+    mut rules: Node,
+    properties: &Properties,
+    cx: &mut Context<'_>,
+) {
     // What a script computed is no text with expressions: IDM substitutes in its `.json` files only.
     if !rules.place.file.ends_with(".js") {
         substitute(&mut rules, properties, cx);
@@ -216,7 +223,13 @@ fn include_rules(entries: &mut Vec<Entry>, at: &Place, mut rules: Node, properti
         return;
     }
     let styled = access.node.get("style").is_some();
+    let has_functions = access.node.get("functionsFile").is_some();
     let Kind::Map(members) = &mut access.node.kind else { return };
+    // E1: an `access.js` may hold functions beside its rules.
+    if !has_functions && file.ends_with(".js") {
+        let node = Node { place: at.clone(), kind: Kind::Text(file.to_owned()), substituted: false };
+        members.push(Entry { key: "functionsFile".to_owned(), place: at.clone(), node });
+    }
     members.push(Entry { key: "rules".to_owned(), place: rules.place.clone(), node: rules });
     if !styled {
         let node = Node { place: at.clone(), kind: Kind::Text("crest".to_owned()), substituted: false };

@@ -495,6 +495,9 @@ pub struct Access {
     pub idm: Option<IdmConfiguration>,
     /// What a rule is whose `customAuthz` only IDM itself can answer. Default `refuse`.
     pub idm_only_rules: Option<IdmOnlyRules>,
+    /// A script with functions of your own that `customAuthz` may call. Default the file of `accessFile`, if it is a
+    /// script.
+    pub functions_file: Option<String>,
     /// The rules; any that matches grants.
     pub rules: Option<Vec<Rule>>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::recorded::RecordedRequest;
 use super::service::AuthorizationService;
-use crate::access::RuleStep;
+use crate::access::{Moment, RuleStep};
 use crate::authorizer::{DecisionRecord, Filter};
 use crate::deadline::Deadline;
 use crate::decision::Decision;
@@ -35,15 +35,19 @@ impl AuthorizationService {
         let filter = view.as_ref().and_then(|request| authorizer.select(request));
         let decision = self.decide(view.as_ref(), filter, deadline, &mut record).await;
         let reply = self.reply(view.as_ref(), filter, &decision);
-        let rules = view.as_ref().zip(filter).map(|(request, filter)| rules(request, filter, &record));
+        let moment = Moment { now: self.now(), deadline };
+        let rules = match view.as_ref().zip(filter) {
+            Some((request, filter)) => rules(request, filter, &record, moment).await,
+            None => Vec::new(),
+        };
         let filter = filter.map(|filter| Arc::clone(&filter.name));
-        Explained { filter, decision, record, rules: rules.unwrap_or_default(), reply }
+        Explained { filter, decision, record, rules, reply }
     }
 }
 
 /// Empty where the request did not get as far as the rules.
-fn rules(request: &RequestView<'_>, filter: &Filter, record: &DecisionRecord) -> Vec<RuleStep> {
+async fn rules(request: &RequestView<'_>, filter: &Filter, record: &DecisionRecord, moment: Moment) -> Vec<RuleStep> {
     let Some(principal) = &record.principal else { return Vec::new() };
     let Ok(path) = RequestPath::parse(request.target, filter.path) else { return Vec::new() };
-    filter.access.explain(request, &path, principal)
+    filter.access.explain(request, &path, principal, moment).await
 }

@@ -91,6 +91,11 @@ impl AuthorizationService {
     }
 
     /// The authorizer of this moment.
+    /// The instant, by the service's own clock.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
     pub(super) fn authorizer(&self) -> Arc<Authorizer> {
         self.authorizer.load_full()
     }

@@ -1,7 +1,9 @@
 //! Does every reply set or remove each managed header, and say to the client only what it may hear?
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::HeaderName;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,8 +11,9 @@ use serde_json::{Value, json};
 use super::source::ContextSource;
 use super::{Pass, Refusal, Reply, Responder, Settings};
 use crate::access::settings::{RuleSettings, Settings as AccessSettings, Style};
-use crate::access::{AccessRules, Permit};
+use crate::access::{AccessRules, Moment, Permit};
 use crate::credential;
+use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
 use crate::introspection::IntrospectionError;
 use crate::principal::{Origin, Principal, Role, User};
@@ -57,11 +60,15 @@ fn permit(principal: Principal) -> Permit {
         context_path: "/".to_owned(),
         honour_method_override: false,
         knowledge: crate::access::settings::Knowledge::default(),
+        library: crate::access::settings::Library::default(),
         rules: vec![everyone],
     })
     .unwrap();
     let path = RequestPath::parse("/x", PathPolicy::default()).unwrap();
-    rules.admit(&view("/x", &[]), &path, &Arc::new(principal)).unwrap()
+    let moment = Moment { now: jiff::Timestamp::UNIX_EPOCH, deadline: Deadline::after(Duration::from_secs(1)) };
+    let request = view("/x", &[]);
+    let who = Arc::new(principal);
+    rules.admit(&request, &path, &who, moment).now_or_never().unwrap().unwrap()
 }
 
 fn principal(claims: Value, user: Value, roles: &[&str]) -> Principal {

@@ -31,6 +31,10 @@ pub struct Use {
     pub name: String,
     /// The members that are read below it by fixed names, outermost last: `context.http.path` has `http` and `path`.
     pub members: Vec<String>,
+    /// Whether a member below those is read by a name that is computed.
+    pub computed: bool,
+    /// Whether the name, or a member below it, is assigned to.
+    pub written: bool,
     /// Where the name stands, in bytes.
     pub at: Range<usize>,
     /// The whole call, where the name itself is what is called.
@@ -73,7 +77,10 @@ fn read(source: &str) -> Result<Outline, ScriptError> {
     let mut free: Vec<Use> = scoping
         .root_unresolved_references_ids()
         .flatten()
-        .filter_map(|reference| used(&semantic, scoping.get_reference(reference).node_id()))
+        .filter_map(|reference| {
+            let reference = scoping.get_reference(reference);
+            used(&semantic, reference.node_id(), reference.is_write())
+        })
         .collect();
     free.sort_by_key(|it| it.at.start);
     let mut statements: Vec<Statement> = parsed
@@ -104,7 +111,7 @@ fn read(source: &str) -> Result<Outline, ScriptError> {
 }
 
 /// The use of a name at its node.
-fn used(semantic: &Semantic<'_>, node: NodeId) -> Option<Use> {
+fn used(semantic: &Semantic<'_>, node: NodeId, mut written: bool) -> Option<Use> {
     let nodes = semantic.nodes();
     let AstKind::IdentifierReference(name) = nodes.kind(node) else { return None };
     let parent = nodes.parent_kind(node);
@@ -113,22 +120,34 @@ fn used(semantic: &Semantic<'_>, node: NodeId) -> Option<Use> {
         AstKind::NewExpression(call) if call.callee.span() == name.span => Some(range(call.span)),
         _ => None,
     };
-    let (mut members, mut below) = (Vec::new(), name.span);
+    let (mut members, mut below, mut computed) = (Vec::new(), name.span, false);
     for ancestor in nodes.ancestor_kinds(node) {
         match ancestor {
             AstKind::StaticMemberExpression(member) if member.object.span() == below => {
-                members.push(member.property.name.to_string());
+                if !computed {
+                    members.push(member.property.name.to_string());
+                }
                 below = member.span;
             }
             AstKind::ComputedMemberExpression(member) if member.object.span() == below => {
-                let oxc_ast::ast::Expression::StringLiteral(key) = &member.expression else { break };
-                members.push(key.value.to_string());
+                match &member.expression {
+                    oxc_ast::ast::Expression::StringLiteral(key) if !computed => members.push(key.value.to_string()),
+                    _ => computed = true,
+                }
                 below = member.span;
+            }
+            AstKind::AssignmentExpression(assignment) => {
+                written |= assignment.left.span() == below;
+                break;
+            }
+            AstKind::UpdateExpression(_) => {
+                written = true;
+                break;
             }
             _ => break,
         }
     }
-    Some(Use { name: name.name.to_string(), members, at: range(name.span), call })
+    Some(Use { name: name.name.to_string(), members, computed, written, at: range(name.span), call })
 }
 
 fn holds(statement: &Statement, span: Span) -> bool {
@@ -150,7 +169,8 @@ mod tests {
             .map(|it| {
                 let call =
                     it.call.clone().map(|call| format!(" in `{}`", source.get(call).unwrap())).unwrap_or_default();
-                format!("{}{call}", [std::slice::from_ref(&it.name), &it.members].concat().join("."))
+                let signs = format!("{}{}", if it.computed { "[]" } else { "" }, if it.written { "=" } else { "" });
+                format!("{}{signs}{call}", [std::slice::from_ref(&it.name), &it.members].concat().join("."))
             })
             .collect()
     }
@@ -160,7 +180,13 @@ mod tests {
         for (source, expected) in [
             ("request.method === method", vec!["request.method", "method"]),
             ("context.http.headers['x-a'].length", vec!["context.http.headers.x-a.length"]),
-            ("context[id].path", vec!["context", "id"]),
+            ("context[id].path", vec!["context[]", "id"]),
+            ("context.http[id]['x']", vec!["context.http[]", "id"]),
+            ("id = 'x'", vec!["id="]),
+            ("request.method += action", vec!["request.method=", "action"]),
+            ("request.content.x++ || id === method", vec!["request.content.x=", "id", "method"]),
+            ("x = id", vec!["x=", "id"]),
+            ("[id] = roles; ({method} = request)", vec!["id=", "roles", "method=", "request"]),
             ("f(g(1), [h()])", vec!["f in `f(g(1), [h()])`", "g in `g(1)`", "h in `h()`"]),
             ("new Date(x)", vec!["Date in `new Date(x)`", "x"]),
             ("(function (a) { var b = a; return b + c; })(1)", vec!["c"]),
@@ -168,7 +194,7 @@ mod tests {
             ("var x = 1; x + y; function z() { return x; } z()", vec!["y"]),
             ("typeof q === 'undefined'", vec!["q"]),
             ("({id: 1, method}).id", vec!["method"]),
-            ("a = 5", vec!["a"]),
+            ("a = 5", vec!["a="]),
             ("'request.' + `${action}` // comment(1)", vec!["action"]),
             ("try { f() } catch (e) { e.x }", vec!["f in `f()`"]),
         ] {

@@ -70,7 +70,11 @@ fn sum(parts: &[Expression], facts: &Facts<'_>) -> Result<Js, String> {
     })
 }
 
-fn read(variable: &Variable, facts: &Facts<'_>) -> Result<Js, String> {
+/// What a name stands for in this request.
+///
+/// # Errors
+/// It cannot be told.
+pub(super) fn read(variable: &Variable, facts: &Facts<'_>) -> Result<Js, String> {
     let ask = facts.ask;
     Ok(match variable {
         Variable::Id => Js::text(ask.path),

@@ -125,14 +125,19 @@ fn named(name: &str) -> Result<Expression, String> {
         "openidm" => {
             return Err("`openidm` is out of a sidecar's reach; say the same with roles and patterns".to_owned());
         }
-        _ if function::is_known(name) => return Err(format!("`{name}` is a function; call it: `{name}()`")),
-        _ => {
-            return Err(format!(
-                "the name `{name}` is not known; known are `id`, `roles`, `method`, `action`, members of \
-                                 `request` and `context`, and functions"
-            ));
-        }
+        _ => return Err(unknown_name(name)),
     })
+}
+
+/// A name that stands for nothing.
+pub(super) fn unknown_name(name: &str) -> String {
+    if function::is_known(name) {
+        return format!("`{name}` is a function; call it: `{name}()`");
+    }
+    format!(
+        "the name `{name}` is not known; known are `id`, `roles`, `method`, `action`, members of `request` and `context`, and \
+         functions"
+    )
 }
 
 fn example(name: &str) -> &'static str {
@@ -229,11 +234,30 @@ fn rooted_member(path: &[&Syntax], known: &[Known], root: &str, knowledge: &Know
             return below(Expression::Variable(variable()), path.get(names.len()..).unwrap_or_default(), knowledge);
         }
     }
+    Err(unknown_member(root, known))
+}
+
+/// Whether `root` can have these members, as far as they are written out; for a text that is evaluated as a script.
+///
+/// # Errors
+/// A misspelt member, which a script would take for `undefined`, or one that is computed where its name has to be known.
+pub(super) fn check_members(root: &str, members: &[String], computed: bool) -> Result<(), String> {
+    let known = if root == CONTEXT_ROOT { CONTEXT } else { REQUEST };
+    let along = |names: &[&str]| {
+        let reached = members.len() >= names.len();
+        (reached || !computed) && names.iter().zip(members).all(|(name, member)| name == member)
+    };
+    let maps: &[&[&str]] = if root == CONTEXT_ROOT { &[&["http", "headers"], &["http", "parameters"]] } else { &[] };
+    let is_known = known.iter().map(|(names, _)| *names).chain(maps.iter().copied()).any(along);
+    if is_known { Ok(()) } else { Err(unknown_member(root, known)) }
+}
+
+fn unknown_member(root: &str, known: &[Known]) -> String {
     let mut names: Vec<String> = known.iter().map(|(names, _)| format!("`{root}.{}`", names.join("."))).collect();
     if root == CONTEXT_ROOT {
         names.extend(["`context.http.headers[…]`".to_owned(), "`context.http.parameters[…]`".to_owned()]);
     }
-    Err(format!("this member of `{root}` is not known; known are {}", names.join(", ")))
+    format!("this member of `{root}` is not known; known are {}", names.join(", "))
 }
 
 const CONTEXT_ROOT: &str = "context";

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Knowledge, RuleProblem, RuleSettings, Style};
+use super::{Knowledge, Library, RuleProblem, RuleSettings, Style};
 use crate::access::custom_authz::CustomAuthz;
 
 /// What the rules as a whole show, beside [`RuleSettings::remarks`]: rules that cannot grant, and rules made pointless by
@@ -54,7 +54,8 @@ fn never_grants(rule: &RuleSettings, style: Style, knowledge: &Knowledge) -> Opt
             format!("the rule never grants: `{item}` excludes all that `{}` covers", rule.pattern),
         ));
     }
-    if let Some(Ok(custom_authz)) = rule.custom_authz.as_deref().map(|text| CustomAuthz::compile(text, knowledge))
+    let compile = |text: &str| CustomAuthz::compile(text, knowledge, &Library::default());
+    if let Some(Ok(custom_authz)) = rule.custom_authz.as_deref().map(compile)
         && custom_authz.idm_only().is_none()
         && custom_authz.never_holds()
     {

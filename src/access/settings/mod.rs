@@ -5,6 +5,7 @@ mod json;
 mod knowledge;
 mod remarks;
 
+pub use super::custom_authz::Library;
 pub use advice::{advice, roles_of_nobody};
 pub use knowledge::{IdmOnly, Knowledge, ManagedObject};
 
@@ -21,6 +22,8 @@ pub struct Settings {
     pub honour_method_override: bool,
     /// What functions of `customAuthz` know of IDM's configuration.
     pub knowledge: Knowledge,
+    /// The operator's own functions for `customAuthz`.
+    pub library: Library,
     /// The rules in order.
     pub rules: Vec<RuleSettings>,
 }

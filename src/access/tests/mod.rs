@@ -1,13 +1,16 @@
 //! Do the access rules decide as IDM's own code does?
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::ask::Ask;
+use super::facts::Facts;
 use super::rule::Rule;
-use super::settings::{Knowledge, RuleSettings, Settings, Style};
-use super::{AccessError, AccessRules, Permit, crest};
+use super::settings::{Knowledge, Library, RuleSettings, Settings, Style};
+use super::{AccessError, AccessRules, Moment, Permit, Reach, crest};
+use crate::deadline::Deadline;
 use crate::principal::{Origin, Principal, Role};
 use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
 use crate::token::ActiveToken;
@@ -31,6 +34,27 @@ pub(super) fn view<'a>(method: &'a str, target: &'a str, headers: &'a [(&'a str,
     }
 }
 
+/// The outcome of a decision, scripts or not.
+pub(super) fn at_once<T>(deciding: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    RUNTIME.block_on(deciding)
+}
+
+pub(super) fn moment() -> Moment {
+    let now = "2026-06-01T12:00:00Z".parse().unwrap();
+    Moment { now, deadline: Deadline::after(Duration::from_secs(20)) }
+}
+
+pub(super) fn facts<'a>(
+    request: &'a RequestView<'a>,
+    path: &'a RequestPath<'a>,
+    principal: &'a Principal,
+    ask: &'a Ask<'a>,
+) -> Facts<'a> {
+    static REACH: LazyLock<Reach> = LazyLock::new(Reach::default);
+    Facts { request, path, principal, ask, moment: moment(), reach: &REACH }
+}
+
 pub(super) fn rule(pattern: &str, roles: &str, methods: &str) -> RuleSettings {
     let list = |text: &str| text.split(',').map(str::to_owned).collect();
     RuleSettings {
@@ -52,6 +76,7 @@ pub(super) fn http(rules: Vec<RuleSettings>) -> Settings {
         context_path: "/".to_owned(),
         honour_method_override: false,
         knowledge: Knowledge::default(),
+        library: Library::default(),
         rules,
     }
 }
@@ -62,6 +87,7 @@ pub(super) fn crest(rules: Vec<RuleSettings>) -> Settings {
         context_path: "/openidm".to_owned(),
         honour_method_override: false,
         knowledge: Knowledge::default(),
+        library: Library::default(),
         rules,
     }
 }
@@ -81,7 +107,7 @@ pub(super) fn principal(roles: &[&str], scopes: Option<&str>) -> Arc<Principal> 
 fn admit(settings: Settings, method: &str, target: &str, who: &Arc<Principal>) -> Result<Permit, AccessError> {
     let rules = AccessRules::compile(settings).unwrap();
     let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
-    rules.admit(&view(method, target, &[("authorization", "Bearer x")]), &path, who)
+    at_once(rules.admit(&view(method, target, &[("authorization", "Bearer x")]), &path, who, moment()))
 }
 
 #[test]
@@ -134,14 +160,15 @@ fn the_context_path_covers_whole_segments() {
             context_path: context.to_owned(),
             honour_method_override: false,
             knowledge: Knowledge::default(),
+            library: Library::default(),
             rules: vec![rule("*", "*", "*")],
         };
         let rules = AccessRules::compile(settings).unwrap();
         let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
         let request = view("GET", target, &[]);
-        let steps = rules.explain(&request, &path, &who);
+        let steps = at_once(rules.explain(&request, &path, &who, moment()));
         assert_eq!(steps.first().map(|step| step.asked.as_str()), asked, "{context} {target}");
-        match rules.admit(&request, &path, &who) {
+        match at_once(rules.admit(&request, &path, &who, moment())) {
             Ok(_) => assert!(asked.is_some(), "{context} {target}"),
             Err(error) => assert_eq!((error, asked), (AccessError::OutsideContextPath, None), "{context} {target}"),
         }
@@ -189,7 +216,8 @@ fn the_explanation_says_what_each_rule_lacked() {
     ];
     let rules = AccessRules::compile(http(rules)).unwrap();
     let path = RequestPath::parse("/orders/7", PathPolicy::default()).unwrap();
-    let steps = rules.explain(&view("GET", "/orders/7", &[]), &path, &principal(&["a", "b"], Some("")));
+    let who = principal(&["a", "b"], Some(""));
+    let steps = at_once(rules.explain(&view("GET", "/orders/7", &[]), &path, &who, moment()));
     let lacked: Vec<_> = steps.iter().map(|step| step.lacked.as_deref().unwrap_or("granted")).collect();
     assert_eq!(
         lacked,
@@ -286,7 +314,7 @@ fn the_csrf_gate_is_crests_alone_and_comes_before_the_rules() {
     let ask = |settings: Settings, method, target, headers: &[(&str, &str)]| {
         let rules = AccessRules::compile(settings).unwrap();
         let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
-        rules.admit(&view(method, target, headers), &path, &who).map(|_| ())
+        at_once(rules.admit(&view(method, target, headers), &path, &who, moment())).map(|_| ())
     };
     let open = || vec![rule("*", "*", "*")];
     for (method, target) in [("DELETE", "/openidm/x"), ("PUT", "/openidm/x/1"), ("GET", "/openidm/x?_queryFilter=true")]

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::facts::Facts;
 
 fn covers(path: &str, pattern: &str) -> bool {
     pattern == "*" || pattern == path || (pattern.ends_with("/*") && path.starts_with(pattern.trim_end_matches('*')))
@@ -67,8 +66,8 @@ fn numbered(rules: Vec<RuleSettings>) -> Vec<RuleSettings> {
 fn granting(rules: &AccessRules, ask: &Ask<'_>, who: &Arc<Principal>) -> Result<String, AccessError> {
     let path = RequestPath::parse("/", PathPolicy::default()).unwrap();
     let request = view("POST", "/", &[]);
-    let facts = Facts { request: &request, path: &path, principal: who, ask };
-    rules.granting_rule(&facts).map(|rule| rule.name.to_string())
+    let facts = facts(&request, &path, who, ask);
+    at_once(rules.granting_rule(&facts)).map(|rule| rule.name.to_string())
 }
 
 proptest! {
@@ -109,10 +108,10 @@ proptest! {
         let who = principal(&roles, scopes);
         let target = RequestPath::parse(path, PathPolicy::default()).unwrap();
         let request = view(style, path, &[("authorization", "Bearer x")]);
-        let steps = compiled.explain(&request, &target, &who);
+        let steps = at_once(compiled.explain(&request, &target, &who, moment()));
         let granted: Vec<&str> =
             steps.iter().filter(|step| step.lacked.is_none()).map(|step| step.rule.as_str()).collect();
-        match compiled.admit(&request, &target, &who) {
+        match at_once(compiled.admit(&request, &target, &who, moment())) {
             Ok(permit) => {
                 prop_assert_eq!(permit.rule(), granted.join("+"));
                 prop_assert!(steps.last().is_some_and(|step| step.lacked.is_none()));

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::When;
 use crate::access::ask::Ask;
-use crate::access::facts::Facts;
 use crate::access::pattern::Pattern;
 use crate::access::settings::Style;
-use crate::access::tests::principal;
+use crate::access::tests::{facts, principal};
 use crate::principal::{Origin, Principal, Role, User};
 use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
 use crate::token::ActiveToken;
@@ -70,7 +69,7 @@ impl Case<'_> {
             context_extensions: None,
         };
         let ask = Ask::new("GET", path.as_str());
-        when.holds(&Facts { request: &request, path: &path, principal: &self.who, ask: &ask }, &pattern)
+        when.holds(&facts(&request, &path, &self.who, &ask), &pattern)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Which access rules hold?
 
+use super::augment::unreadable;
 use super::{Context, Here, advice, knowledge};
-use crate::access::settings::{RuleProblem, RuleSettings, Style};
+use crate::access::settings::{Library, RuleProblem, RuleSettings, Style};
 use crate::access::{AccessRules, Settings};
 use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::tree::Node;
+use crate::directory;
 use crate::subject;
 
 /// The last segments of the internal roles that every IDM has (D15).
@@ -19,7 +21,12 @@ const BUILT_IN_ROLES: [&str; 6] = [
 ];
 
 /// `access`; its rules may have come out of `accessFile`.
-pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Access>) -> Option<Settings> {
+pub(super) fn access(
+    cx: &mut Context<'_>,
+    here: &Here<'_>,
+    raw: Option<raw::Access>,
+    directory: Option<&directory::Settings>,
+) -> Option<Settings> {
     let raw = match raw {
         Some(raw) if raw.rules.is_some() => raw,
         _ => {
@@ -42,7 +49,9 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
         cx.warning(&place, "there is no rule, so that nothing is granted");
     }
     let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place, index)).collect();
+    let library = library(cx, &here.child("functionsFile"), raw.functions_file);
     let settings = Settings {
+        library: library?,
         style,
         context_path: context_path?,
         honour_method_override: raw.method_override == Some(raw::MethodOverride::Honour),
@@ -50,7 +59,13 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
         rules: rules.into_iter().collect::<Option<_>>()?,
     };
     match AccessRules::compile(settings.clone()) {
-        Ok(rules) => cx.warnings.extend(rules.idm_only().into_iter().map(|told| rule_problem(&place, told))),
+        Ok(rules) => {
+            cx.warnings.extend(rules.idm_only().into_iter().map(|told| rule_problem(&place, told)));
+            if let (Some(index), Some(directory::Settings::Token)) = (rules.first_to_read_users(), directory) {
+                let message = "reads users with `openidm`, but `directory: token` knows none but the token's own";
+                cx.problem(&place.item(index).child("customAuthz"), message);
+            }
+        }
         Err(problems) => cx.problems.extend(problems.into_iter().map(|problem| rule_problem(&place, problem))),
     }
     for (index, rule) in settings.rules.iter().enumerate() {
@@ -69,6 +84,21 @@ pub(super) fn access(cx: &mut Context<'_>, here: &Here<'_>, raw: Option<raw::Acc
         }
     }
     Some(settings)
+}
+
+/// The operator's own functions.
+fn library(cx: &mut Context<'_>, here: &Here<'_>, file: Option<String>) -> Option<Library> {
+    let Some(file) = file else { return Some(Library::default()) };
+    let text = match cx.read_text(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            cx.problem(here, format!("the file {} {error}", here.shown()));
+            return None;
+        }
+    };
+    Library::read(&text)
+        .map_err(|error| cx.problems.push(unreadable(here, Some(cx.resolve(&file).display().to_string()), &error)))
+        .ok()
 }
 
 /// J7: files of 6.x and older name roles by their last segment, which `roleNames: full` makes of no relationship.

@@ -118,7 +118,7 @@ fn properties(filter: &Here<'_>) -> Value {
 }
 
 /// A problem at the script's own line where it has a file, else at the text that holds it.
-fn unreadable(here: &Here<'_>, file: Option<String>, error: &ScriptError) -> Problem {
+pub(super) fn unreadable(here: &Here<'_>, file: Option<String>, error: &ScriptError) -> Problem {
     match (file, error) {
         (Some(file), ScriptError::Syntax { line, column, message }) => {
             let place = Place { file: file.into(), line: *line, column: *column, path: String::new() };

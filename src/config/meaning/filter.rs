@@ -36,7 +36,7 @@ pub(super) fn filter(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Filter> {
             None
         }
     };
-    let access = access::access(cx, &here.child("access"), raw.access);
+    let access = access::access(cx, &here.child("access"), raw.access, directory.as_ref());
     if let (Some(parts), Some(access)) = (&parts, &access) {
         if let Some(directory) = &directory {
             account_status(cx, &rs, parts, directory);

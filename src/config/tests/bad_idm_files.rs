@@ -9,7 +9,8 @@ const MAPPING: &str = r#"{ "realm": "/", "queryOnResource": "token" }"#;
 
 /// Loads `authentication.json` and `access.json` of a folder; the warnings, or the problems.
 fn load(folder: &Path) -> Result<String, String> {
-    let text = "rsFilterFile: conf/authentication.json\naccessFile: conf/access.json\ndirectory: { token: {} }\n";
+    let text = "rsFilterFile: conf/authentication.json\naccessFile: conf/access.json\ndirectory: { token: {} }\n\
+                rsFilter: { accountStatus: { collections: [] } }\n";
     let loaded = parse(text, "keyward.yaml", folder, &env(&[])).map_err(|problems| problems.to_string())?;
     Ok(loaded.warnings.iter().map(|warning| format!("{warning}\n")).collect())
 }

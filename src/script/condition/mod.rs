@@ -5,6 +5,7 @@ mod tests;
 
 use std::time::Instant;
 
+use jiff::Timestamp;
 use rquickjs::object::Accessor;
 use rquickjs::{Ctx, Exception, Object, Value};
 use serde_json::Map;
@@ -31,6 +32,8 @@ pub struct Bindings {
     pub withheld: Vec<Withheld>,
     /// `openidm`.
     pub openidm: Openidm,
+    /// The instant of the check, which is what `Date` tells.
+    pub now: Timestamp,
 }
 
 /// A member that cannot be shown.
@@ -76,6 +79,7 @@ impl Condition {
     fn run(&self, bindings: Bindings, handle: Handle, until: Instant) -> Result<bool, ConditionError> {
         let mut outage = None;
         let held = self.script.run(until, |sandbox| {
+            sandbox.set_clock(bindings.now)?;
             for (name, value) in &bindings.variables {
                 sandbox.define(name, &value.to_string())?;
             }

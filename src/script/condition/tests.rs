@@ -42,6 +42,7 @@ fn bindings(directory: Option<Arc<dyn UserDirectory>>, withheld: &[(&[&str], &st
             token: Arc::new(ActiveToken::default()),
             deadline: Deadline::after(Duration::from_secs(20)),
         },
+        now: "2026-06-01T12:00:00Z".parse().unwrap(),
     }
 }
 
@@ -77,6 +78,7 @@ async fn truth_is_javascripts() {
         ("if (method === 'read') { true } else { false }", true),
         ("Symbol('x')", true),
         ("new Boolean(false)", true),
+        ("Date.now() === 1780315200000 && new Date().getUTCFullYear() === 2026", true),
     ] {
         assert_eq!(holds(source).await, Ok(expected), "{source}");
     }

@@ -184,13 +184,17 @@ fn where_such_rules_are_kept_they_hold_for_nobody_whatever_stands_around() {
             // Would fail, and end the walk.
             format!("request.content.a.b && {call}"),
         ] {
-            let compiled = CustomAuthz::compile(&expression, &kept).unwrap();
+            let compiled = CustomAuthz::compile(&expression, &kept, &Library::default()).unwrap();
             assert!(compiled.idm_only().is_some_and(|why| why.contains(remedy)), "{expression}");
             assert_eq!(case("read", "managed/user/11aa").holds_with(&expression, &kept), Ok(false), "{expression}");
         }
     }
     for expression in ["ownDataOnly()", "isSelfServiceRequest()", "ownDataOnly() || true"] {
-        assert_eq!(CustomAuthz::compile(expression, &kept).unwrap().idm_only(), None, "{expression}");
+        assert_eq!(
+            CustomAuthz::compile(expression, &kept, &Library::default()).unwrap().idm_only(),
+            None,
+            "{expression}"
+        );
     }
 }
 
@@ -214,7 +218,7 @@ fn a_function_that_nobody_knows_and_a_wrong_call_are_refused_all_the_same() {
         ("ownRelationshipCollection('idps')", "one list of texts"),
         ("checkIfUIIsEnabled", "call it: `checkIfUIIsEnabled()`"),
     ] {
-        let message = CustomAuthz::compile(expression, &kept).unwrap_err();
+        let message = CustomAuthz::compile(expression, &kept, &Library::default()).unwrap_err();
         assert!(message.contains(said), "{expression}: {message}");
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::question::Question;
 use super::{Cell, for_many, generate, javascript};
 use crate::access::custom_authz::CustomAuthz;
-use crate::access::settings::Knowledge;
+use crate::access::settings::{Knowledge, Library};
+use crate::access::tests::at_once;
 
 const ATOMS: &[&str] = &[
     "''",
@@ -175,7 +176,9 @@ fn an_expression_is_true_for_keyward_only_where_it_is_for_javascript() {
     for_many(&inputs, |(expressions, questions)| {
         let known: Vec<(&String, CustomAuthz)> = expressions
             .iter()
-            .filter_map(|text| Some((text, CustomAuthz::compile(text, &Knowledge::default()).ok()?)))
+            .filter_map(|text| {
+                Some((text, CustomAuthz::compile(text, &Knowledge::default(), &Library::default()).ok()?))
+            })
             .collect();
         let texts: Vec<&String> = known.iter().map(|(text, _)| *text).collect();
         let scripts: Vec<_> = questions.iter().map(Question::for_scripts).collect();
@@ -189,7 +192,7 @@ fn an_expression_is_true_for_keyward_only_where_it_is_for_javascript() {
         );
         for ((text, compiled), answers) in known.iter().zip(in_javascript.as_array().unwrap()) {
             for (question, answer) in questions.iter().zip(answers.as_array().unwrap()) {
-                match question.natively(|facts| compiled.holds(facts)) {
+                match question.natively(|facts| at_once(compiled.holds(facts))) {
                     Ok(truth) => {
                         prop_assert_eq!(answer, &json!(truth), "{:?}: {:?}", text, question);
                         count(usize::from(truth));

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::{RuleSettings, crest};
+use super::{RuleSettings, at_once, crest};
 use crate::access::{AccessError, AccessRules};
 use crate::script::Script;
 use plainly::{PlainRule, Verdict};
@@ -61,7 +61,7 @@ fn compiled(rules: &[PlainRule]) -> AccessRules {
 
 fn natively(rules: &AccessRules, question: &Question) -> Verdict {
     let place = |name: &str| name.trim_start_matches("rules[").trim_end_matches(']').parse().unwrap();
-    match question.natively(|facts| rules.granting_rule(facts).map(|rule| rule.name.to_string())) {
+    match question.natively(|facts| at_once(rules.granting_rule(facts)).map(|rule| rule.name.to_string())) {
         Ok(name) => Verdict::Granted(place(&name)),
         Err(AccessError::NoRule) => Verdict::Denied,
         Err(AccessError::ConditionFailed { rule, .. }) => Verdict::Failed(place(&rule)),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::access::ask::Ask;
 use crate::access::facts::Facts;
-use crate::access::tests::view;
+use crate::access::tests::{facts, view};
 use crate::principal::{Origin, Principal, Role};
 use crate::request::{PathPolicy, RequestPath, RequestView};
 
@@ -37,7 +37,7 @@ impl Question {
         let (component, id) = self.user;
         let principal = Arc::new(Principal::new("login", component, id, roles, Origin::Anonymous).unwrap());
         let question = Ask { method: &self.method, path: &self.path, action: self.action.as_str().into() };
-        ask(&Facts { request: &request, path: &path, principal: &principal, ask: &question })
+        ask(&facts(&request, &path, &principal, &question))
     }
 
     fn target(&self) -> String {
