@@ -186,6 +186,12 @@ fn place_rule(rule: &mut Node, written: &WrittenRule) {
     }
 }
 
+/// E1: an `access.js` may hold functions beside its rules.
+fn declares_more_than_rules(file: &str, cx: &mut Context<'_>) -> bool {
+    let outline = cx.read_text(file).ok().and_then(|text| script::outline(&text).ok()).unwrap_or_default();
+    outline.statements.iter().filter(|statement| !statement.declares.is_empty()).count() > 1
+}
+
 fn script_problem(whole: &Place, error: &AccessFileError) -> Problem {
     match error {
         AccessFileError::Script(ScriptError::Syntax { line, column, message }) => {
@@ -225,8 +231,7 @@ fn include_rules(
     let styled = access.node.get("style").is_some();
     let has_functions = access.node.get("functionsFile").is_some();
     let Kind::Map(members) = &mut access.node.kind else { return };
-    // E1: an `access.js` may hold functions beside its rules.
-    if !has_functions && file.ends_with(".js") {
+    if !has_functions && file.ends_with(".js") && declares_more_than_rules(file, cx) {
         let node = Node { place: at.clone(), kind: Kind::Text(file.to_owned()), substituted: false };
         members.push(Entry { key: "functionsFile".to_owned(), place: at.clone(), node });
     }

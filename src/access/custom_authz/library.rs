@@ -38,6 +38,12 @@ impl Library {
         Ok(Self(Some(Arc::new(Read { outline: outline(source)?, source: source.to_owned() }))))
     }
 
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Whether the library declares a name at its top.
     pub(super) fn declares(&self, name: &str) -> bool {
         self.0.iter().flat_map(|read| &read.outline.statements).any(|statement| is_one(&statement.declares, name))

@@ -49,6 +49,7 @@ pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problem
     let encrypted = rs_filter.as_ref().and_then(|node| node.get("clientSecret")).is_some_and(is_encrypted);
     let loaded = load(files, encrypted, env, false)?;
     let access = loaded.config.filters.into_iter().next().map(|filter| filter.access);
+    let functions = access.as_ref().is_some_and(|rules| !rules.library.is_none());
     let idm_only =
         access.is_some_and(|rules| AccessRules::compile(rules).is_ok_and(|rules| !rules.idm_only().is_empty()));
     let rules = rules.map(|mut rules| {
@@ -57,7 +58,8 @@ pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problem
         }
         rules
     });
-    Ok(print::file(files, rs_filter.as_ref(), rules.as_ref(), idm_only, &of_files(loaded.warnings)))
+    let made = print::Made { rs_filter: rs_filter.as_ref(), rules: rules.as_ref(), idm_only, functions };
+    Ok(print::file(files, &made, &of_files(loaded.warnings)))
 }
 
 /// What is dangerous in IDM's files or does not mean what it seems.

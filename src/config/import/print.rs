@@ -18,20 +18,25 @@ const COMMENTS: [(&str, &str); 8] = [
     ("accountStatus", "which accounts may log in"),
 ];
 
+/// What was read out of IDM's files.
+pub(super) struct Made<'n> {
+    /// `rsFilter`.
+    pub(super) rs_filter: Option<&'n Node>,
+    /// The access rules.
+    pub(super) rules: Option<&'n Node>,
+    /// Whether some of them only IDM can answer, and are to be kept all the same.
+    pub(super) idm_only: bool,
+    /// Whether functions stand beside the rules.
+    pub(super) functions: bool,
+}
+
 /// The whole file. `warnings` are those of IDM's files; each stands above what it is about.
-/// `idm_only`: some rules only IDM can answer, and they are to be kept all the same.
-pub(super) fn file(
-    files: &IdmFiles,
-    rs_filter: Option<&Node>,
-    rules: Option<&Node>,
-    idm_only: bool,
-    warnings: &[Problem],
-) -> String {
+pub(super) fn file(files: &IdmFiles, made: &Made<'_>, warnings: &[Problem]) -> String {
     let mut out = Yaml { text: String::new(), warnings, told: Vec::new() };
     let read: Vec<String> = files.authentication.iter().chain(&files.access).map(|file| name(file)).collect();
     out.comment(0, &format!("Made by `keyward import idm` from {}.", read.join(" and ")));
     out.comment(0, "Paths of files count from the folder of this file: write it where the command ran.");
-    if let Some(node) = rs_filter {
+    if let Some(node) = made.rs_filter {
         out.text.push_str("rsFilter:\n");
         for entry in node.entries() {
             out.rs_filter_key(entry);
@@ -43,7 +48,7 @@ pub(super) fn file(
         );
         out.text.push_str("directory:\n  idm:\n    url: \"&{idm.url}\"\n\n");
     }
-    if let Some(node) = rules {
+    if let Some(node) = made.rules {
         out.comment(0, "create, read, update, delete, patch, action, query on the path after contextPath.");
         out.text.push_str("access:\n  style: crest\n  contextPath: /openidm\n");
         let beside = beside(files);
@@ -53,7 +58,10 @@ pub(super) fn file(
         for (key, file) in beside {
             let _infallible = writeln!(out.text, "    {key}: {}", text(file.as_str().unwrap_or_default()));
         }
-        if idm_only {
+        if let (true, Some(file)) = (made.functions, &files.access) {
+            let _infallible = writeln!(out.text, "  functionsFile: {}", text(&name(file)));
+        }
+        if made.idm_only {
             out.comment(2, "Rules that only IDM can answer are kept and grant nothing; `refuse`: they are errors.");
             out.text.push_str("  idmOnlyRules: neverGrant\n");
         }
