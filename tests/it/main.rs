@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `check` | `keyward check` as a person sees it |
+//! | `deploy_envoy` | the files of `deploy/envoy`: a real Envoy with them, asking a real Keyward process |
 //! | `dev` | `keyward dev`: every command it prints, and how it ends |
 //! | `docs` | what README, `examples/` and `deploy/` show is loaded, by Keyward and by Envoy |
 //! | `cli` | the program's verbs, its exit codes, its life as a process |
@@ -35,6 +36,7 @@
 mod cases;
 mod check;
 mod cli;
+mod deploy_envoy;
 mod dev;
 mod docs;
 mod envoy;

@@ -62,18 +62,24 @@ pub struct EnvoyProcess {
 impl EnvoyProcess {
     /// Starts Envoy before `upstream` and waits until every listener is open.
     pub fn start(listeners: &[Listener], upstream: SocketAddr) -> Self {
+        Self::start_as(&bootstrap(listeners, upstream))
+    }
+
+    /// Starts Envoy with a bootstrap of the caller's, whose listeners and admin listener have port 0.
+    pub fn start_as(bootstrap: &Value) -> Self {
         let binary = part("envoy/bin/envoy");
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name);
-        fs::write(file("bootstrap.json"), bootstrap(listeners, upstream).to_string()).unwrap();
+        fs::write(file("bootstrap.json"), bootstrap.to_string()).unwrap();
         let child = Command::new(binary)
             .arg("-c")
             .arg(file("bootstrap.json"))
             .arg("--admin-address-path")
             .arg(file("admin"))
             .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"])
+            .args(["--file-flush-interval-msec", "20"])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(fs::File::create(file("stdout")).unwrap())
             .stderr(fs::File::create(file("stderr")).unwrap())
             .spawn()
             .unwrap();
@@ -93,6 +99,11 @@ impl EnvoyProcess {
         let text = raw_http::get(self.admin, "/stats?usedonly").body;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// What it has written to standard output: access logs that go there.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.directory.path().join("stdout")).unwrap_or_default()
     }
 
     fn wait_until_ready(&mut self) {

@@ -13,6 +13,7 @@ pub mod provider;
 pub mod raw_grpc;
 pub mod raw_http;
 pub mod server;
+pub mod serving;
 pub mod yaml;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
