@@ -10,7 +10,7 @@ use crate::introspection::Introspector;
 use crate::principal::Origin;
 use crate::response::Responder;
 use crate::roles::RoleCalculator;
-use crate::script::{AugmentScript, Turns};
+use crate::script::{AugmentScript, ScriptError, Turns};
 use crate::subject::SubjectMapper;
 
 /// Who answers questions that Keyward cannot answer itself: real servers in operation, recorded facts in `check`.
@@ -26,6 +26,11 @@ pub trait Outside {
     /// # Errors
     /// Why the filter's settings cannot work.
     fn directory(&self, filter: &config::Filter) -> Result<Arc<dyn UserDirectory>, String>;
+
+    /// The turns that scripts of this kind, `augmentSecurityContext` or `condition`, take within one filter.
+    fn script_turns(&self, _script: &'static str) -> Turns {
+        Turns::default()
+    }
 }
 
 /// What keeps a configuration from deciding, each with its place: `filters.NAME.rsFilter.subjectMapping/0`.
@@ -78,7 +83,10 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
         let place = |index, key| format!("access.rules[{index}].{key}");
         problems.extend(found.into_iter().map(|problem| (place(problem.index, problem.key), problem.message)));
     });
-    let augment = settings.augment.clone().map(AugmentScript::compile).transpose().map_err(|error| {
+    let augment = settings.augment.clone().map(|settings| {
+        Ok(AugmentScript::compile(settings)?.with_turns(outside.script_turns("augmentSecurityContext")))
+    });
+    let augment = augment.transpose().map_err(|error: ScriptError| {
         problems.push(("rsFilter.augmentSecurityContext".to_owned(), error.to_string()));
     });
     let anonymous = settings.subject.anonymous.as_ref().map(|user| static_principal(user, Origin::Anonymous));
@@ -106,7 +114,7 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
             users: users.then(|| Arc::clone(&directory)),
             credential_headers: settings.credential.header.iter().map(ToString::to_string).collect(),
             credential_parameter: settings.credential.query_parameter.clone(),
-            turns: Turns::default(),
+            turns: outside.script_turns("condition"),
         }),
         directory,
         responder: Responder::new(&settings.name, settings.response.clone(), &settings.credential),

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod connection;
+mod expiry;
 pub mod listener;
 pub mod outside;
 pub mod reflection;
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::ext_authz::AuthorizationService;
 use crate::listen::Settings;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{AuditCounts, Metrics};
 use assemble::{AssemblyProblem, assemble};
 use listener::BindError;
 use outside::RealServers;
@@ -47,6 +48,9 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let authorizer = build(config, &clock, &metrics)?;
         let audit = AuditWriter::start(config.audit).map_err(StartError::Audit)?;
+        let tally = audit.tally();
+        metrics.watch_audit(move || AuditCounts { written: tally.written(), dropped: tally.dropped() });
+        metrics.configured(clock.now().as_second());
         let authorizer = Arc::new(ArcSwap::from_pointee(authorizer));
         Ok(Self { listen: config.listen.clone(), authorizer, audit, clock, metrics })
     }
@@ -87,6 +91,7 @@ impl App {
     /// Every problem of every filter; then nothing has changed.
     pub fn replace(&self, config: &Config) -> Result<(), AssemblyProblems> {
         self.authorizer.store(Arc::new(build(config, &self.clock, &self.metrics)?));
+        self.metrics.configured(self.clock.now().as_second());
         Ok(())
     }
 

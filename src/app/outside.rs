@@ -14,6 +14,7 @@ use crate::directory::{
 };
 use crate::ext_authz::service::DecisionMetrics;
 use crate::introspection::{self, Introspector, Observer};
+use crate::script::{RunObserver, Turns};
 use crate::telemetry::metrics::{CacheCounts, CacheSource, Metrics};
 
 /// Real servers, asked over the network, timed and counted.
@@ -53,6 +54,10 @@ impl Outside for RealServers {
         let counted = Arc::clone(&introspector);
         self.watch(CacheSource::new("token", &filter.name, move || token_cache(counted.counts())));
         Ok(introspector)
+    }
+
+    fn script_turns(&self, script: &'static str) -> Turns {
+        Turns::observed(script, Arc::<Metrics>::clone(&self.metrics))
     }
 
     fn directory(&self, filter: &Filter) -> Result<Arc<dyn UserDirectory>, String> {
@@ -120,7 +125,17 @@ impl Observer for Metrics {
     }
 }
 
+impl RunObserver for Metrics {
+    fn ran(&self, script: &'static str, outcome: &'static str, took: Duration) {
+        self.script_ran(script, outcome, took);
+    }
+}
+
 impl DecisionMetrics for Metrics {
+    fn began(&self) {
+        Metrics::began(self);
+    }
+
     fn decided(&self, decision: &'static str, reason: &'static str, took: Duration) {
         Metrics::decided(self, decision, reason, took);
     }

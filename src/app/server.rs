@@ -23,6 +23,7 @@ use tower::Service;
 use super::connection::Connection;
 use super::listener::{BindError, Listener};
 use super::reflection;
+use super::tls::TlsFiles;
 use crate::admin::Admin;
 use crate::admin::readiness::{Pending, Readiness};
 use crate::listen::{Address, Settings};
@@ -135,8 +136,14 @@ impl Bound {
             if let Some(files) = listener.tls() {
                 let (files, metrics, address) =
                     (Arc::clone(files), Arc::clone(&metrics), listener.address().to_string());
-                background
-                    .spawn(async move { files.keep_fresh(|usable| metrics.tls_reloaded(&address, usable)).await });
+                show_expiry(&files, &metrics, &address);
+                background.spawn(async move {
+                    let reloaded = |usable| {
+                        metrics.tls_reloaded(&address, usable);
+                        show_expiry(&files, &metrics, &address);
+                    };
+                    files.keep_fresh(reloaded).await;
+                });
             }
         }
         if let Some(admin) = admin {
@@ -169,6 +176,12 @@ impl Bound {
             Ok(_) => Drained::Completely,
             Err(_elapsed) => Drained::Cut,
         }
+    }
+}
+
+fn show_expiry(files: &TlsFiles, metrics: &Metrics, listener: &str) {
+    for (file, at) in files.expiries().iter() {
+        metrics.certificate_expires(listener, &file.display().to_string(), at.as_second());
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
@@ -14,6 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use super::expiry::first_expiry;
 use super::watch::FileWatch;
 use crate::listen::TlsSettings;
 
@@ -67,6 +69,7 @@ pub enum TlsError {
 pub struct TlsFiles {
     settings: TlsSettings,
     current: ArcSwap<ServerConfig>,
+    expiries: ArcSwap<Vec<(PathBuf, Timestamp)>>,
     reloads: watch::Sender<u64>,
     first: [u8; 32],
 }
@@ -82,6 +85,7 @@ impl TlsFiles {
         Ok(Self {
             settings: settings.clone(),
             current: ArcSwap::from_pointee(config),
+            expiries: ArcSwap::from_pointee(contents.expiries(settings)),
             reloads: watch::Sender::new(0),
             first: contents.digest(),
         })
@@ -91,6 +95,12 @@ impl TlsFiles {
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
         self.current.load_full()
+    }
+
+    /// When the first certificate of each file expires; a file of which that cannot be told is left out.
+    #[must_use]
+    pub fn expiries(&self) -> Arc<Vec<(PathBuf, Timestamp)>> {
+        self.expiries.load_full()
     }
 
     /// Counts the reloads that succeeded.
@@ -140,6 +150,7 @@ impl TlsFiles {
         // SECURITY: a new `ServerConfig` has a session store of its own, so that nobody resumes a session which a
         // client certificate of a dismissed authority once opened.
         self.current.store(Arc::new(contents.server_config(&self.settings)?));
+        self.expiries.store(Arc::new(contents.expiries(&self.settings)));
         self.reloads.send_modify(|count| *count += 1);
         Ok(true)
     }
@@ -167,6 +178,15 @@ impl Contents {
             hasher.update(blake3::hash(part).as_bytes());
         }
         *hasher.finalize().as_bytes()
+    }
+
+    fn expiries(&self, settings: &TlsSettings) -> Vec<(PathBuf, Timestamp)> {
+        let files = [
+            (Some(&settings.certificate), Some(&self.certificate)),
+            (settings.client_ca.as_ref(), self.client_ca.as_ref()),
+        ];
+        let both = files.into_iter().filter_map(|(path, bytes)| path.zip(bytes));
+        both.filter_map(|(path, bytes)| Some((path.clone(), first_expiry(bytes)?))).collect()
     }
 
     fn server_config(&self, settings: &TlsSettings) -> Result<ServerConfig, TlsError> {

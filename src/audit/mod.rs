@@ -4,7 +4,7 @@ pub mod settings;
 pub mod writer;
 
 pub use settings::Settings;
-pub use writer::AuditWriter;
+pub use writer::{AuditWriter, Tally};
 
 use jiff::Timestamp;
 use serde::Serialize;

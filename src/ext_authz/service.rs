@@ -28,6 +28,8 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Who counts decisions.
 pub trait DecisionMetrics: Send + Sync + 'static {
+    /// A check has begun: one of the other two follows.
+    fn began(&self) {}
     /// One decision was made: `allow`, `deny` or `outage`, its reason, and how long it took.
     fn decided(&self, decision: &'static str, reason: &'static str, took: Duration);
     /// The caller hung up before the decision.
@@ -185,6 +187,7 @@ struct DecisionGuard<'a> {
 
 impl<'a> DecisionGuard<'a> {
     fn new(metrics: &'a dyn DecisionMetrics) -> Self {
+        metrics.began();
         Self { metrics, started: Instant::now(), finished: false }
     }
 

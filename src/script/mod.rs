@@ -19,4 +19,4 @@ pub use engine::{Script, ScriptError};
 pub use openidm::Openidm;
 pub use outline::{Outline, outline};
 pub use remarks::{Remark, remarks};
-pub use turns::Turns;
+pub use turns::{RunError, RunObserver, Turns};

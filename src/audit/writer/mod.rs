@@ -23,13 +23,42 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct AuditWriter {
     settings: Settings,
     outlet: Option<Arc<Outlet>>,
-    counts: Arc<Counts>,
+    seen: Arc<AtomicU64>,
+    tally: Arc<Tally>,
 }
 
+/// What became of the events. It may outlive the writer, and keeps no line waiting.
 #[derive(Debug, Default)]
-struct Counts {
-    seen: AtomicU64,
+pub struct Tally {
+    written: AtomicU64,
     dropped: AtomicU64,
+}
+
+impl Tally {
+    /// How many events were written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// How many events were dropped because nobody read them, or not fast enough.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Counts `events` that are lost; the first of all is told in the log.
+    fn lose(&self, events: u64, why: &'static str) {
+        if events > 0 && self.dropped.fetch_add(events, Ordering::Relaxed) == 0 {
+            // On a thread of its own: the log may lead into the very pipe that nobody reads.
+            let told = std::thread::Builder::new().name("audit-alarm".to_owned()).spawn(move || {
+                tracing::warn!(
+                    "audit events are being dropped: {why}; this is said once, `keyward_audit_dropped_total` counts them"
+                );
+            });
+            drop(told);
+        }
+    }
 }
 
 /// The writing side: what is dropped when the last writer is.
@@ -46,6 +75,7 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Lines {
     bytes: Vec<u8>,
+    events: u64,
     closed: bool,
     ended: bool,
 }
@@ -64,16 +94,17 @@ impl AuditWriter {
     /// # Errors
     /// Where the system gives no thread.
     pub fn start_with(settings: Settings, out: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let tally = Arc::<Tally>::default();
         let outlet = match settings.to {
             AuditTarget::Off => None,
             AuditTarget::Stdout => {
                 let waiting = Arc::new(Waiting::default());
-                let reader = Arc::clone(&waiting);
-                std::thread::Builder::new().name("audit".to_owned()).spawn(move || reader.write_all_to(out))?;
+                let (reader, tally) = (Arc::clone(&waiting), Arc::clone(&tally));
+                std::thread::Builder::new().name("audit".to_owned()).spawn(move || reader.write_all_to(out, &tally))?;
                 Some(Arc::new(Outlet(waiting)))
             }
         };
-        Ok(Self { settings, outlet, counts: Arc::default() })
+        Ok(Self { settings, outlet, seen: Arc::default(), tally })
     }
 
     /// Whether `decision` is one of the share that is written down. Asked once a decision.
@@ -83,7 +114,7 @@ impl AuditWriter {
             Decision::Allow(_) => self.settings.allows,
             Decision::Deny(_) | Decision::Outage(_) => self.settings.denials,
         };
-        self.outlet.is_some() && is_sampled(share, self.counts.seen.fetch_add(1, Ordering::Relaxed))
+        self.outlet.is_some() && is_sampled(share, self.seen.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Hands `event` to the writing thread; never waits for it. With too much waiting the event is dropped and counted.
@@ -93,21 +124,23 @@ impl AuditWriter {
         line.push(b'\n');
         let mut lines = waiting.lock();
         if lines.bytes.len() + line.len() > MOST_BYTES {
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            drop(lines);
+            self.tally.lose(1, "nobody reads them fast enough");
             return;
         }
         let first = lines.bytes.is_empty();
         lines.bytes.append(&mut line);
+        lines.events += 1;
         drop(lines);
         if first {
             waiting.changed.notify_all();
         }
     }
 
-    /// How many events were dropped because nobody read fast enough.
+    /// What became of the events so far.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.counts.dropped.load(Ordering::Relaxed)
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 }
 
@@ -124,15 +157,21 @@ impl Waiting {
 
     /// Writes whatever comes until nobody writes any more. Where nobody reads any more, lines are taken and thrown away,
     /// so that the buffer never fills.
-    fn write_all_to(&self, mut out: impl Write) {
+    fn write_all_to(&self, mut out: impl Write, tally: &Tally) {
         let (mut taken, mut is_read) = (Vec::new(), true);
         loop {
             drop(self.wait(Duration::MAX, |lines| lines.closed || !lines.bytes.is_empty()));
             let mut lines = self.wait(GATHER, |lines| lines.closed);
             std::mem::swap(&mut lines.bytes, &mut taken);
+            let events = std::mem::take(&mut lines.events);
             let last = lines.closed;
             drop(lines);
             is_read = is_read && out.write_all(&taken).and_then(|()| out.flush()).is_ok();
+            if is_read {
+                tally.written.fetch_add(events, Ordering::Relaxed);
+            } else {
+                tally.lose(events, "nobody reads them any more");
+            }
             taken.clear();
             if last {
                 break;

@@ -75,8 +75,31 @@ fn a_reader_that_is_stuck_stops_nobody_and_what_is_dropped_is_counted() {
     for _ in 0..3 * MOST_BYTES / line.len() {
         write(&writer, &line);
     }
-    assert!(writer.dropped() > 0);
+    assert!(writer.tally().dropped() > 0);
     drop(held);
+}
+
+#[test]
+fn what_nobody_reads_any_more_is_counted_as_dropped() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (page, gone) = (Page::default(), Gone);
+    let read = AuditWriter::start_with(Settings::default(), page).unwrap();
+    let unread = AuditWriter::start_with(Settings::default(), gone).unwrap();
+    let tallies = [read.tally(), unread.tally()];
+    for number in 0..7 {
+        write(&read, &number.to_string());
+        write(&unread, &number.to_string());
+    }
+    drop((read, unread));
+    assert_eq!(tallies.map(|tally| (tally.written(), tally.dropped())), [(7, 0), (0, 7)]);
 }
 
 #[test]

@@ -122,6 +122,12 @@ impl AugmentScript {
         })
     }
 
+    /// The same script, which takes its turns among `turns`.
+    #[must_use]
+    pub fn with_turns(self, turns: Turns) -> Self {
+        Self { turns, ..self }
+    }
+
     /// Runs the script for a principal that a token led to.
     ///
     /// # Errors

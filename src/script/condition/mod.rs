@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::engine::{Sandbox, Script, ScriptError};
 use super::openidm::Openidm;
-use super::turns::Turns;
+use super::turns::{RunError, Turns};
 use crate::directory::DirectoryError;
 
 /// A condition: a script whose last expression is true or not, as JavaScript sees it.
@@ -56,6 +56,15 @@ pub enum ConditionError {
     /// The directory gave no word when the script asked it: an outage, whatever the script made of it.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+}
+
+impl RunError for ConditionError {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Failed(error) => error.as_str(),
+            Self::Directory(_) => "directory",
+        }
+    }
 }
 
 impl Condition {

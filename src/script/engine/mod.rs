@@ -69,6 +69,20 @@ pub enum ScriptError {
     Other(String),
 }
 
+impl ScriptError {
+    /// The word used in metrics: `refused` where the script threw a `code` of its own from 400 to 499 (C8).
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Thrown { code: Some(400..=499), .. } => "refused",
+            Self::Thrown { .. } => "thrown",
+            Self::Deadline => "timeout",
+            Self::Memory => "memory",
+            Self::Syntax { .. } | Self::Other(_) => "failed",
+        }
+    }
+}
+
 /// A script that can be read.
 #[derive(Debug, Clone)]
 pub struct Script {
