@@ -1,17 +1,22 @@
 //! How do scripts run beside checks, without holding up those that need none?
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
-use super::engine::ScriptError;
+use super::engine::{Script, ScriptError};
 use crate::deadline::Deadline;
 
 /// The longest a run may take, whatever the check's own deadline.
 const LONGEST_RUN: Duration = Duration::from_secs(1);
+/// How long after its end was due a run is waited for before it counts as stuck: within one of the few steps of the engine
+/// that nothing can interrupt, such as a sum of numbers with a million digits.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Hears of every run; for a histogram.
 pub trait RunObserver: Send + Sync + 'static {
@@ -59,15 +64,17 @@ impl Turns {
         Self { observer: Some((script, observer)), ..Self::default() }
     }
 
-    /// Runs `body` on a thread that may block; it is given the instant at which a script has to end. The turn is given back
-    /// when the script has ended, not when its caller has gone.
+    /// Runs `body`, which runs `script`, on a thread that may block; it is given the instant at which the script has to end.
+    /// The turn is given back when the script has ended, not when its caller has gone.
     ///
-    /// Never waits longer than `deadline`, neither for a turn nor for the end.
+    /// Never waits longer than `deadline`, neither for a turn nor for the end. While a run of the script is stuck, no other
+    /// begins: it costs one thread, and not one more with every request.
     ///
     /// # Errors
     /// Those of `body`, and [`ScriptError::Deadline`].
     pub async fn run<T, E>(
         &self,
+        script: &Script,
         deadline: Deadline,
         body: impl FnOnce(Instant) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -77,19 +84,129 @@ impl Turns {
     {
         let asked_at = Instant::now();
         let run = async {
-            let turn = Arc::clone(&self.slots).acquire_owned().await;
-            let turn = turn.map_err(|_| ScriptError::Other("the scripts have been shut down".to_owned()))?;
+            if script.stuck.load(Relaxed) > 0 {
+                return Err(ScriptError::Other("an earlier run of the script does not end".to_owned()).into());
+            }
+            let permit = Arc::clone(&self.slots).acquire_owned().await;
+            let permit = permit.map_err(|_| ScriptError::Other("the scripts have been shut down".to_owned()))?;
+            let turn = Turn { permit: Arc::new(Mutex::new(Some(permit))), stuck: Arc::clone(&script.stuck) };
             let until = Instant::now() + deadline.remaining().min(LONGEST_RUN);
+            let mut waiter = Waiter { turn: turn.clone(), until, ended: false };
             let run = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
+                let _turn = turn.end_with_me();
                 body(until)
             });
-            run.await.unwrap_or_else(|_| Err(ScriptError::Other("the engine broke".to_owned()).into()))
+            let outcome = run.await;
+            waiter.ended = true;
+            outcome.unwrap_or_else(|_| Err(ScriptError::Other("the engine broke".to_owned()).into()))
         };
         let ended = timeout_at(deadline.instant(), run).await.unwrap_or_else(|_| Err(ScriptError::Deadline.into()));
         if let Some((script, observer)) = &self.observer {
             observer.ran(script, ended.as_ref().err().map_or("done", RunError::word), asked_at.elapsed());
         }
         ended
+    }
+}
+
+/// One turn. The permit is taken out by whoever gives it back: the run when it ends, or its guard when it is stuck.
+#[derive(Clone)]
+struct Turn {
+    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    stuck: Arc<AtomicUsize>,
+}
+
+impl Turn {
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn end_with_me(self) -> Ending {
+        Ending(self)
+    }
+}
+
+/// Gives the turn back when the run ends, also by a panic.
+struct Ending(Turn);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.0.take().is_none() {
+            self.0.stuck.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// Whoever waits for a run. When it goes away before the end, a guard looks after the run.
+struct Waiter {
+    turn: Turn,
+    until: Instant,
+    ended: bool,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let (turn, until) = (self.turn.clone(), self.until);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep_until((until + PATIENCE).into()).await;
+                // Counted before it is taken: the run that ends just now takes it back.
+                turn.stuck.fetch_add(1, Relaxed);
+                match turn.take() {
+                    Some(permit) => drop(permit),
+                    None => drop(turn.stuck.fetch_sub(1, Relaxed)),
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle() -> Script {
+        Script::compile("1").expect("a script")
+    }
+
+    async fn settle(condition: impl Fn() -> bool) {
+        while !condition() {
+            tokio::task::yield_now().await;
+            std::thread::yield_now();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_nothing_can_interrupt_costs_its_thread_and_no_more() {
+        let (turns, stuck, sound) = (Turns::default(), idle(), idle());
+        let slots = turns.slots.available_permits();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        for _ in 0..slots {
+            let ended = Arc::clone(&ended);
+            let deaf = move |_| {
+                drop(ended.lock().map(|ended| ended.recv()));
+                Ok::<(), ScriptError>(())
+            };
+            let run = turns.run(&stuck, Deadline::after(Duration::from_millis(100)), deaf);
+            // A thread that works keeps the paused clock from moving by itself.
+            let (outcome, ()) = tokio::join!(run, async {
+                tokio::task::yield_now().await;
+                tokio::time::advance(Duration::from_millis(200)).await;
+            });
+            assert_eq!(outcome, Err(ScriptError::Deadline));
+        }
+        assert_eq!(turns.slots.available_permits(), 0);
+        tokio::time::advance(PATIENCE + LONGEST_RUN).await;
+        settle(|| turns.slots.available_permits() == slots).await;
+        let again = |script| turns.run(script, Deadline::after(Duration::from_secs(9)), |_| Ok::<(), ScriptError>(()));
+        assert!(matches!(again(&stuck).await, Err(ScriptError::Other(_))), "not one more thread");
+        assert_eq!(again(&sound).await, Ok(()), "another script has its turn");
+        drop(end);
+        settle(|| stuck.stuck.load(Relaxed) == 0).await;
+        assert_eq!(again(&stuck).await, Ok(()), "when it has ended after all, all is well again");
+        assert_eq!(turns.slots.available_permits(), slots);
     }
 }

@@ -163,7 +163,7 @@ impl AugmentScript {
         };
         let (script, constants) = (self.script.clone(), Arc::clone(&self.constants));
         let run = move |until| script.run(until, |sandbox| question.ask(&sandbox, &constants));
-        match self.turns.run(asked.deadline, run).await {
+        match self.turns.run(&self.script, asked.deadline, run).await {
             Ok(left) => Ok(left),
             Err(ScriptError::Thrown { code: Some(400..=499), message }) => Err(AugmentError::Refused(message)),
             Err(error) => Err(error.into()),

@@ -82,7 +82,7 @@ impl Condition {
     /// [`ConditionError`].
     pub async fn holds(&self, bindings: Bindings, turns: &Turns) -> Result<bool, ConditionError> {
         let (condition, handle) = (self.clone(), Handle::current());
-        turns.run(bindings.openidm.deadline, move |until| condition.run(bindings, handle, until)).await
+        turns.run(&self.script, bindings.openidm.deadline, move |until| condition.run(bindings, handle, until)).await
     }
 
     fn run(&self, bindings: Bindings, handle: Handle, until: Instant) -> Result<bool, ConditionError> {

@@ -1,5 +1,6 @@
 //! How is a script run so that it can neither hang, nor fill the memory, nor reach out, nor leave anything behind?
 
+mod bounds;
 mod clock;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ mod tests;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use rquickjs::context::{EvalOptions, intrinsic};
@@ -87,6 +89,8 @@ impl ScriptError {
 #[derive(Debug, Clone)]
 pub struct Script {
     source: Arc<str>,
+    /// How many runs have not ended long after they were due to.
+    pub(super) stuck: Arc<AtomicUsize>,
 }
 
 /// The inside of one run. Lives as long as the run, and so does whatever the script does to it.
@@ -118,7 +122,7 @@ impl Script {
         match read {
             // The whole message: a script that lacks its end trips over the very name.
             Err(ScriptError::Syntax { message, .. }) if message == format!("redeclaration of '{SENTINEL}'") => {
-                Ok(Self { source: source.into() })
+                Ok(Self { source: source.into(), stuck: Arc::default() })
             }
             Err(ScriptError::Syntax { line, column, message }) => {
                 // What is missing at the end is found missing in the line that was added.
@@ -167,7 +171,8 @@ fn sandboxed<T>(
         is_late
     })));
     let result = context.with(|ctx| {
-        body(Sandbox { ctx: ctx.clone(), source }).map_err(|error| match error {
+        bounds::set(&ctx, source).and_then(|()| body(Sandbox { ctx: ctx.clone(), source })).map_err(|error| match error
+        {
             Error::Exception => {
                 let thrown = ctx.catch();
                 understand(&thrown)
