@@ -19,6 +19,9 @@ pub(super) fn salvage(
     let mut wrong: Vec<String> = problems.iter().map(|problem| problem.place.path.clone()).collect();
     for _ in 0..MOST_ROUNDS {
         for path in std::mem::take(&mut wrong) {
+            if removed.iter().any(|outer| is_within(outer, &path)) {
+                continue;
+            }
             removed.push(remove(&mut tree, path)?);
         }
         wrong = check(&tree).into_iter().map(|problem| problem.place.path).collect();
@@ -41,6 +44,9 @@ fn remove(tree: &mut Node, mut path: String) -> Option<String> {
             return None;
         }
         if take(tree, &path) {
+            // An item took its list with it.
+            let end = if path.ends_with(']') { path.rfind('[') } else { None };
+            path.truncate(end.unwrap_or(path.len()));
             return Some(path);
         }
         let parent = path.rfind(['.', '[']).unwrap_or(0);

@@ -45,6 +45,22 @@ keyward.yaml:16:1 wat: found an unknown key, expected `access`, `accessFile`, `a
 }
 
 #[test]
+fn what_is_wrong_with_two_rules_hides_nothing_elsewhere() {
+    let text = "\
+rsFilter: { clientId: rs, clientSecret: { env: AM_SECRET }, tokenIntrospectUrl: 'ftp://am.example' }
+directory: { token: {} }
+access:
+  rules:
+    - { patern: /a, roles: '*' }
+    - { patern: /b, roles: '*' }
+";
+    let told = problems(text);
+    for path in ["access.rules[0].patern", "access.rules[1].pattern", "rsFilter.tokenIntrospectUrl"] {
+        assert!(told.contains(path), "{path} is not in\n{told}");
+    }
+}
+
+#[test]
 fn every_problem_of_meaning_is_told_at_once_with_its_place() {
     let text = "\
 listen: { extAuthz: [ localhost:9191, ':80', 'unix:', 1.2.3.4 ] }
