@@ -50,6 +50,10 @@ fn every_configuration_among_the_examples_loads() {
     let folders = ["examples", "deploy"].map(|folder| files_below(&clone_path(folder)));
     for path in folders.concat() {
         let name = path.file_name().unwrap().to_str().unwrap();
+        // These lie in a volume with their secrets; `kubernetes` and `helm` load them there.
+        if ["kubernetes", "helm"].iter().any(|shape| path.starts_with(clone_path("deploy").join(shape))) {
+            continue;
+        }
         let is_ours = ["yaml", "yml", "json"].iter().any(|end| path.extension().is_some_and(|found| found == *end));
         if is_ours && name.starts_with("keyward") {
             let loaded = config::load(&path, &AnyVariable);

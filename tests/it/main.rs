@@ -13,6 +13,7 @@
 //! | `idm_answers` | IDM's files against what a running IDM decided and answered |
 //! | `idm_files` | IDM's own files, pointed at, imported and linted |
 //! | `introspection` | what a real authorization server's word becomes |
+//! | `kubernetes` | the overlays of `deploy/kubernetes`, rendered, validated, and held to what they say |
 //! | `malformed` | questions that no Envoy should send |
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
 //! | `fuzz` | random questions: each gets a status, and an allow only where a rule grants |
@@ -45,6 +46,7 @@ mod herd;
 mod idm_answers;
 mod idm_files;
 mod introspection;
+mod kubernetes;
 mod malformed;
 mod no_secrets;
 mod oidc_provider;
