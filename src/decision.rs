@@ -314,6 +314,8 @@ pub enum Outage {
     Script(ScriptError),
     /// The caller's deadline passed.
     Deadline,
+    /// More checks at once than Keyward takes on.
+    Overloaded,
     /// Something in Keyward itself broke.
     Internal,
 }
@@ -339,6 +341,7 @@ impl Outage {
             Self::Script(ScriptError::Memory) => "script_memory",
             Self::Script(ScriptError::Syntax { .. } | ScriptError::Other(_)) => "script_failed",
             Self::Deadline => "deadline",
+            Self::Overloaded => "overloaded",
             Self::Internal => "internal",
         }
     }
@@ -352,6 +355,7 @@ impl Outage {
             Self::ContextIncomplete(error) => error.to_string(),
             Self::Script(error) => error.to_string(),
             Self::Deadline => "the caller's deadline passed".to_owned(),
+            Self::Overloaded => "as many checks are being decided as `listen.limits.maxInFlight` allows".to_owned(),
             Self::Internal => "an internal error; the log has it".to_owned(),
         }
     }

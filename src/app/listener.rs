@@ -16,12 +16,10 @@ use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::Connection;
+use super::admission::{Admission, Slot};
+use super::connection::{Connection, Transport};
 use super::tls::{TlsError, TlsFiles};
 use crate::listen::{Address, Listen};
-
-/// How long a client may take over its TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait when the machine refuses to accept, as with too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -130,11 +128,19 @@ impl Listener {
         self.tls.as_ref()
     }
 
-    /// Hands every new connection to `connections` until `stop` becomes true; then closes the listener.
+    /// Hands every new connection that `admission` lets in to `connections` until `stop` becomes true; then closes the
+    /// listener.
     ///
-    /// A TLS handshake runs on a task of its own: a client that is slow about it delays nobody.
-    pub async fn accept(self, connections: mpsc::Sender<Connection>, mut stop: watch::Receiver<bool>) {
+    /// A TLS handshake runs on a task of its own: a client that is slow about it delays nobody. Who is not let in is hung
+    /// up on at once: Envoy then knows where it stands, whereas in the kernel's queue it would wait for nothing.
+    pub async fn accept(
+        self,
+        connections: mpsc::Sender<Connection>,
+        admission: Admission,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut handshakes = JoinSet::new();
+        let mut full = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -150,8 +156,16 @@ impl Listener {
                     continue;
                 }
             };
+            let Some(slot) = admission.admit() else {
+                if !std::mem::replace(&mut full, true) {
+                    tracing::warn!(address = %self.address(), "`listen.limits.maxConnections` is reached: hanging up");
+                }
+                continue;
+            };
+            full = false;
+            let patience = admission.handshake_timeout;
             let Some(tls) = &self.tls else {
-                if connections.send(stream.into()).await.is_err() {
+                if connections.send(Connection::new(stream.into(), slot, patience)).await.is_err() {
                     return;
                 }
                 continue;
@@ -159,8 +173,8 @@ impl Listener {
             let acceptor = TlsAcceptor::from(tls.current());
             let connections = connections.clone();
             handshakes.spawn(async move {
-                if let Some(connection) = stream.handshake(&acceptor).await {
-                    let _server_is_gone = connections.send(connection).await;
+                if let Some(transport) = stream.handshake(&acceptor, patience, &slot).await {
+                    let _server_is_gone = connections.send(Connection::new(transport, slot, patience)).await;
                 }
             });
         }
@@ -185,35 +199,38 @@ impl Socket {
     }
 }
 
-impl From<Stream> for Connection {
+impl From<Stream> for Transport {
     fn from(stream: Stream) -> Self {
         match stream {
-            Stream::Tcp(stream) => stream.into(),
-            Stream::Unix(stream) => stream.into(),
+            Stream::Tcp(stream) => Self::Tcp(stream),
+            Stream::Unix(stream) => Self::Unix(stream),
         }
     }
 }
 
 impl Stream {
-    async fn handshake(self, acceptor: &TlsAcceptor) -> Option<Connection> {
+    async fn handshake(self, acceptor: &TlsAcceptor, patience: Duration, slot: &Slot) -> Option<Transport> {
+        let tcp = |stream| Transport::TlsOverTcp(Box::new(stream));
+        let unix = |stream| Transport::TlsOverUnix(Box::new(stream));
         match self {
-            Self::Tcp(stream) => handshake(acceptor, stream).await.map(Connection::from),
-            Self::Unix(stream) => handshake(acceptor, stream).await.map(Connection::from),
+            Self::Tcp(stream) => handshake(acceptor, stream, patience, slot).await.map(tcp),
+            Self::Unix(stream) => handshake(acceptor, stream, patience, slot).await.map(unix),
         }
     }
 }
 
-async fn handshake<S>(acceptor: &TlsAcceptor, stream: S) -> Option<TlsStream<S>>
+async fn handshake<S>(acceptor: &TlsAcceptor, stream: S, patience: Duration, slot: &Slot) -> Option<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    match time::timeout(patience, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::info!(%error, "a client failed the TLS handshake");
             None
         }
         Err(_elapsed) => {
+            slot.was_silent();
             tracing::info!("a client did not finish the TLS handshake in time");
             None
         }

@@ -1,5 +1,6 @@
 //! How do the parts become a running server?
 
+pub mod admission;
 pub mod assemble;
 pub mod connection;
 mod expiry;
@@ -82,6 +83,7 @@ impl App {
             self.audit.clone(),
             Arc::<Metrics>::clone(&self.metrics),
         );
+        let service = service.with_limits(&self.listen.limits);
         Bound::bind(&self.listen, service.into_server(), Arc::clone(&self.metrics)).await
     }
 

@@ -15,7 +15,7 @@ use crate::directory::{
 use crate::ext_authz::service::DecisionMetrics;
 use crate::introspection::{self, Introspector, Observer};
 use crate::script::{RunObserver, Turns};
-use crate::telemetry::metrics::{CacheCounts, CacheSource, Metrics};
+use crate::telemetry::metrics::{CacheCounts, CacheSource, Limit, Metrics};
 
 /// Real servers, asked over the network, timed and counted.
 #[derive(Debug)]
@@ -142,5 +142,13 @@ impl DecisionMetrics for Metrics {
 
     fn cancelled(&self, took: Duration) {
         Metrics::decided(self, "cancelled", "cancelled", took);
+    }
+
+    fn overloaded(&self) {
+        self.limited(Limit::InFlight);
+    }
+
+    fn too_large(&self) {
+        self.limited(Limit::MessageSize);
     }
 }

@@ -20,38 +20,25 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tower::Service;
 
+use super::admission::{Admission, Limited};
 use super::connection::Connection;
 use super::listener::{BindError, Listener};
 use super::reflection;
 use super::tls::TlsFiles;
 use crate::admin::Admin;
 use crate::admin::readiness::{Pending, Readiness};
-use crate::listen::{Address, Settings};
+pub use crate::listen::Drain;
+use crate::listen::{Address, Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
-
-/// How many checks Envoy may have open on one connection before it must open another.
-const MAX_CONCURRENT_STREAMS: u32 = 4_096;
 
 /// How many checks Envoy may give up on before we have looked at them; a burst of its timeouts is no attack.
 const MAX_PENDING_RESETS: usize = 256;
 
-/// A connection that is silent for this long is asked whether anybody is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long a connection that was asked whether anybody is still there may take to say so.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How the server ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drain {
-    /// How long it goes on accepting after it has said that it is not serving any more, so that others notice.
-    pub grace: Duration,
-    /// How long what is in flight then may take.
-    pub deadline: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self { grace: Duration::from_secs(1), deadline: Duration::from_secs(10) }
-    }
-}
+/// How many probes may ask for health at once, on the listener that tells nothing else.
+const MAX_HEALTH_CONNECTIONS: usize = 64;
 
 /// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +54,7 @@ pub enum Drained {
 pub struct Bound {
     listeners: Vec<Listener>,
     admin: Option<Admin>,
+    probes: Option<Listener>,
     routes: Routes,
     service: &'static str,
     health: HealthReporter,
@@ -74,6 +62,7 @@ pub struct Bound {
     starting: Pending,
     metrics: Arc<Metrics>,
     drain: Drain,
+    limits: Limits,
 }
 
 impl Bound {
@@ -100,12 +89,16 @@ impl Bound {
             }
             None => None,
         };
+        let probes = match settings.health {
+            Some(address) => Some(Listener::bind(&Listen { address: Address::Tcp(address), tls: None }).await?),
+            None => None,
+        };
         let health = HealthReporter::new();
-        let routes = Routes::new(authorization)
+        let (service, drain, limits) = (S::NAME, settings.drain, settings.limits);
+        let routes = Routes::new(Limited::new(authorization, limits, Arc::clone(&metrics)))
             .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
         let routes = reflection::add_to(routes).map_err(BindError::Descriptors)?;
-        let (service, drain) = (S::NAME, Drain::default());
-        Ok(Self { listeners, admin, routes, service, health, readiness, starting, metrics, drain })
+        Ok(Self { listeners, admin, probes, routes, service, health, readiness, starting, metrics, drain, limits })
     }
 
     /// Changes how the server ends.
@@ -127,9 +120,16 @@ impl Bound {
         self.admin.as_ref().map(Admin::address)
     }
 
+    /// Where health is told without TLS, and nothing else.
+    #[must_use]
+    pub fn health_address(&self) -> Option<Address> {
+        self.probes.as_ref().map(Listener::address)
+    }
+
     /// Serves until `shutdown`, then drains: not serving, grace, no new connections, what is in flight, end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Self { listeners, admin, routes, service, health, readiness, starting, metrics, drain } = self;
+        let Self { listeners, admin, probes, routes, service, health, readiness, starting, metrics, drain, limits } =
+            self;
         // Dropped at the end, and everything in it with it.
         let mut background = JoinSet::new();
         for listener in &listeners {
@@ -149,15 +149,27 @@ impl Bound {
         if let Some(admin) = admin {
             background.spawn(admin.serve());
         }
+        // Probes are answered to the very end.
+        let (never_stopped, until_the_end) = watch::channel(false);
+        if let Some(probes) = probes {
+            let admission =
+                Admission::new(MAX_HEALTH_CONNECTIONS, "health", limits.handshake_timeout, Arc::clone(&metrics));
+            let (connections, incoming) = mpsc::channel(1);
+            let routes = Routes::new(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+            background.spawn(probes.accept(connections, admission, until_the_end));
+            background.spawn(serve(routes, incoming, limits));
+        }
 
+        let admission =
+            Admission::new(limits.max_connections, "checks", limits.handshake_timeout, Arc::clone(&metrics));
         let (connections, incoming) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
         let mut acceptors = JoinSet::new();
         for listener in listeners {
-            acceptors.spawn(listener.accept(connections.clone(), stopped.clone()));
+            acceptors.spawn(listener.accept(connections.clone(), admission.clone(), stopped.clone()));
         }
         drop(connections);
-        let serving = tokio::spawn(serve(routes, incoming));
+        let serving = tokio::spawn(serve(routes, incoming, limits));
         health.set_service_status(service, ServingStatus::Serving).await;
         drop(starting);
 
@@ -172,10 +184,12 @@ impl Bound {
         stop.send_replace(true);
         acceptors.join_all().await;
         end_watches(health, service).await;
-        match time::timeout(drain.deadline, serving).await {
+        let drained = match time::timeout(drain.deadline, serving).await {
             Ok(_) => Drained::Completely,
             Err(_elapsed) => Drained::Cut,
-        }
+        };
+        drop(never_stopped);
+        drained
     }
 }
 
@@ -186,12 +200,13 @@ fn show_expiry(files: &TlsFiles, metrics: &Metrics, listener: &str) {
 }
 
 /// Serves what comes in; when nothing more can come, asks every connection to end and waits for the last.
-async fn serve(routes: Routes, incoming: mpsc::Receiver<Connection>) {
+async fn serve(routes: Routes, incoming: mpsc::Receiver<Connection>, limits: Limits) {
     let incoming = ReceiverStream::new(incoming).map(Ok::<_, Infallible>);
     let served = Server::builder()
-        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_concurrent_streams(limits.max_streams)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_interval(Some(limits.keepalive))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .serve_with_incoming_shutdown(routes.prepare(), incoming, future::pending())
         .await;
     if let Err(error) = served {

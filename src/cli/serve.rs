@@ -30,12 +30,12 @@ pub(super) struct ServeArgs {
     /// How log lines look; text on a terminal and JSON elsewhere, unless said
     #[arg(long, value_name = "FORMAT", env = "KEYWARD_LOG_FORMAT")]
     log_format: Option<Format>,
-    /// Seconds to go on accepting after the health has become `NOT_SERVING`
-    #[arg(long, value_name = "SECONDS", env = "KEYWARD_DRAIN_GRACE", default_value_t = 1)]
-    drain_grace: u32,
-    /// Seconds that checks in flight then may take
-    #[arg(long, value_name = "SECONDS", env = "KEYWARD_DRAIN_DEADLINE", default_value_t = 10)]
-    drain_deadline: u32,
+    /// Seconds to go on accepting after the health has become `NOT_SERVING`; goes before `listen.grace`
+    #[arg(long, value_name = "SECONDS", env = "KEYWARD_DRAIN_GRACE")]
+    drain_grace: Option<u32>,
+    /// Seconds that checks in flight then may take; goes before `listen.drainDeadline`
+    #[arg(long, value_name = "SECONDS", env = "KEYWARD_DRAIN_DEADLINE")]
+    drain_deadline: Option<u32>,
 }
 
 /// Serves until SIGTERM or SIGINT; a second one does not wait for anybody. SIGHUP reads the configuration again.
@@ -58,9 +58,11 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
     for warning in &loaded.warnings {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
+    let said = |seconds: Option<u32>, configured| seconds.map_or(configured, |said| Duration::from_secs(said.into()));
+    let configured = loaded.config.listen.drain;
     let drain = Drain {
-        grace: Duration::from_secs(args.drain_grace.into()),
-        deadline: Duration::from_secs(args.drain_deadline.into()),
+        grace: said(args.drain_grace, configured.grace),
+        deadline: said(args.drain_deadline, configured.deadline),
     };
     match runtime() {
         Ok(runtime) => {
@@ -148,6 +150,7 @@ fn announce(bound: &Bound, loaded: &Loaded) {
         commit = build_info::COMMIT,
         ext_authz = addresses.join(", "),
         admin = bound.admin_address().map(tracing::field::display),
+        health = bound.health_address().map(tracing::field::display),
         filters = loaded.config.filters.len(),
         "listening"
     );

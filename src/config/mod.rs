@@ -10,6 +10,7 @@ mod meaning;
 mod problem;
 pub mod raw;
 mod raw_idm;
+mod raw_listen;
 mod salvage;
 mod shape;
 mod substitute;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub use super::raw_idm::{IdmConfiguration, IdmOnlyRules, Managed, MethodOverride};
+pub use super::raw_listen::{Limits, Listen, Listener};
 
 /// A Keyward configuration: one filter at top level, or several under `filters`.
 #[derive(JsonSchema)]
@@ -66,16 +67,6 @@ pub struct Filter {
     pub outage: Option<Outage>,
 }
 
-/// Where the server listens.
-#[derive(Deserialize, JsonSchema, Default)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct Listen {
-    /// Where Envoy's questions come in. Default `127.0.0.1:9191`.
-    pub ext_authz: Option<OneOrMany<Listener>>,
-    /// `/livez`, `/readyz`, `/metrics`; `off` for none. Default `127.0.0.1:9902`.
-    pub admin: Option<String>,
-}
-
 /// One value or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -84,38 +75,6 @@ pub enum OneOrMany<T> {
     One(T),
     /// A list.
     Many(Vec<T>),
-}
-
-/// An address, or an address with TLS.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Listener {
-    /// `127.0.0.1:9191` or `unix:/run/keyward/ext_authz.sock`.
-    Address(String),
-    /// An address with TLS.
-    WithTls(TlsListener),
-}
-
-/// An address with TLS.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct TlsListener {
-    /// `127.0.0.1:9191` or `unix:/run/keyward/ext_authz.sock`.
-    pub address: String,
-    /// Certificate and key.
-    pub tls: Option<Tls>,
-}
-
-/// Files of a TLS listener, read again when they change.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Tls {
-    /// PEM certificate chain, leaf first.
-    pub certificate: String,
-    /// PEM private key.
-    pub key: String,
-    /// PEM roots that client certificates must lead to (mTLS).
-    pub client_ca: Option<String>,
 }
 
 /// Which decisions are logged, and where to.

@@ -164,9 +164,9 @@ fn outage_stage(outage: &Outage, record: &DecisionRecord) -> Stage {
         Outage::ContextIncomplete(_) if record.principal.is_some() => Stage::Script,
         Outage::ContextIncomplete(_) => Stage::Roles,
         Outage::Script(_) => Stage::Script,
-        Outage::Deadline | Outage::Internal if record.principal.is_some() => Stage::Access,
-        Outage::Deadline | Outage::Internal if record.token.is_some() => Stage::User,
-        Outage::Deadline | Outage::Internal => Stage::Introspection,
+        Outage::Deadline | Outage::Overloaded | Outage::Internal if record.principal.is_some() => Stage::Access,
+        Outage::Deadline | Outage::Overloaded | Outage::Internal if record.token.is_some() => Stage::User,
+        Outage::Deadline | Outage::Overloaded | Outage::Internal => Stage::Introspection,
     }
 }
 

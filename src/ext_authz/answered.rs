@@ -1,13 +1,17 @@
 //! What if a question cannot even be read? It is answered as one that holds no request, never with a gRPC error.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Method, Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
+
+use super::service::DecisionMetrics;
 
 /// The path of the one method.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -19,8 +23,24 @@ const NOTHING: &str = "\0\0\0\0\0";
 ///
 /// SECURITY: Envoy lets gRPC errors pass under `failure_mode_allow` (J17), and a message that is too large, is no
 /// protobuf, or has a text that is not UTF-8 fails before any code of ours is asked (T-21): clients choose what is in it.
-#[derive(Debug, Clone)]
-pub struct Answered<S>(pub(super) S);
+#[derive(Clone)]
+pub struct Answered<S> {
+    inner: S,
+    metrics: Arc<dyn DecisionMetrics>,
+}
+
+impl<S> Answered<S> {
+    /// Puts itself before `inner`.
+    pub(super) fn new(inner: S, metrics: Arc<dyn DecisionMetrics>) -> Self {
+        Self { inner, metrics }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Answered<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Answered").field(&self.inner).finish()
+    }
+}
 
 impl<S: NamedService> NamedService for Answered<S> {
     const NAME: &'static str = S::NAME;
@@ -37,17 +57,21 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let is_check = request.uri().path() == CHECK;
-        let mut service = self.0.clone();
-        let asked = self.0.call(request);
+        let mut service = self.inner.clone();
+        let metrics = Arc::clone(&self.metrics);
+        let asked = self.inner.call(request);
         Box::pin(async move {
             let answer = asked.await?;
             if !is_check || !is_error(&answer) {
                 return Ok(answer);
+            }
+            if is_too_large(&answer) {
+                metrics.too_large();
             }
             tracing::warn!("a check could not be read; it is refused");
             service.call(nothing()).await
@@ -60,6 +84,11 @@ fn is_error(answer: &Response<Body>) -> bool {
     answer.headers().get("grpc-status").is_some_and(|status| status != "0")
 }
 
+/// The one case in which tonic says `OUT_OF_RANGE`.
+fn is_too_large(answer: &Response<Body>) -> bool {
+    answer.headers().get("grpc-status").is_some_and(|status| status == "11")
+}
+
 fn nothing() -> Request<Body> {
     let mut request = Request::new(Body::new(NOTHING.to_owned()));
     *request.method_mut() = Method::POST;
@@ -70,7 +99,6 @@ fn nothing() -> Request<Body> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use arc_swap::ArcSwap;
@@ -79,13 +107,12 @@ mod tests {
     use prost::Message as _;
     use tower::Service as _;
 
-    use super::{Body, CHECK, Request};
+    use super::{Arc, Body, CHECK, DecisionMetrics, Request};
     use crate::audit::AuditWriter;
     use crate::audit::settings::{AuditTarget, Settings};
     use crate::authorizer::Authorizer;
     use crate::clock::SystemClock;
     use crate::ext_authz::AuthorizationService;
-    use crate::ext_authz::service::DecisionMetrics;
 
     struct Uncounted;
 

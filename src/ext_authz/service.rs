@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
+use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -20,6 +21,7 @@ use crate::authorizer::{Authorizer, DecisionRecord, Filter};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
+use crate::listen::Limits;
 use crate::request::{RequestView, is_ambiguous_authority};
 use crate::response::{Reply, Responder};
 
@@ -34,6 +36,10 @@ pub trait DecisionMetrics: Send + Sync + 'static {
     fn decided(&self, decision: &'static str, reason: &'static str, took: Duration);
     /// The caller hung up before the decision.
     fn cancelled(&self, took: Duration);
+    /// One check too many was to be decided at once.
+    fn overloaded(&self) {}
+    /// A check's message was larger than it may be.
+    fn too_large(&self) {}
 }
 
 /// The Authorization service of ext_authz v3.
@@ -45,6 +51,9 @@ pub struct AuthorizationService {
     metrics: Arc<dyn DecisionMetrics>,
     without_filter: Arc<Responder>,
     ids: Arc<DecisionIds>,
+    /// One permit for each check being decided.
+    turns: Arc<Semaphore>,
+    max_message_bytes: usize,
 }
 
 impl std::fmt::Debug for AuthorizationService {
@@ -63,13 +72,32 @@ impl AuthorizationService {
         metrics: Arc<dyn DecisionMetrics>,
     ) -> Self {
         let without_filter = Arc::new(Responder::without_filter());
-        Self { authorizer, clock, audit, metrics, without_filter, ids: Arc::default() }
+        let service = Self {
+            authorizer,
+            clock,
+            audit,
+            metrics,
+            without_filter,
+            ids: Arc::default(),
+            turns: Arc::new(Semaphore::new(0)),
+            max_message_bytes: 0,
+        };
+        service.with_limits(&Limits::default())
+    }
+
+    /// The same, taking on as much at once as `limits` say.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &Limits) -> Self {
+        self.turns = Arc::new(Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS)));
+        self.max_message_bytes = limits.max_message_bytes;
+        self
     }
 
     /// The service as tonic serves it.
     #[must_use]
     pub fn into_server(self) -> Answered<AuthorizationServer<Self>> {
-        Answered(AuthorizationServer::new(self))
+        let (metrics, max_message_bytes) = (Arc::clone(&self.metrics), self.max_message_bytes);
+        Answered::new(AuthorizationServer::new(self).max_decoding_message_size(max_message_bytes), metrics)
     }
 
     /// Decides one question. Never fails: what goes wrong is a denial or an outage, for Envoy lets
@@ -114,6 +142,11 @@ impl AuthorizationService {
             return Decision::Deny(Denial::HostRefused);
         }
         let Some(filter) = filter else { return Decision::Deny(Denial::FilterUnknown) };
+        // More than the process can carry helps nobody: who is turned away at once can be told so in time (J17).
+        let Ok(_turn) = self.turns.try_acquire() else {
+            self.metrics.overloaded();
+            return Decision::Outage(Outage::Overloaded);
+        };
         let way = AssertUnwindSafe(filter.decide(request, &*self.clock, deadline, record)).catch_unwind();
         match tokio::time::timeout_at(deadline.instant(), way).await {
             Ok(Ok(decision)) => decision,

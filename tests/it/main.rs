@@ -14,6 +14,7 @@
 //! | `idm_files` | IDM's own files, pointed at, imported and linted |
 //! | `introspection` | what a real authorization server's word becomes |
 //! | `kubernetes` | the overlays of `deploy/kubernetes`, rendered, validated, and held to what they say |
+//! | `limits` | what the server does not take on without end, and what becomes of the rest |
 //! | `malformed` | questions that no Envoy should send |
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
 //! | `fuzz` | random questions: each gets a status, and an allow only where a rule grants |
@@ -47,6 +48,7 @@ mod idm_answers;
 mod idm_files;
 mod introspection;
 mod kubernetes;
+mod limits;
 mod malformed;
 mod no_secrets;
 mod oidc_provider;

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use super::values::{duration, timeout};
 use super::{Context, Here, typed};
 use crate::config::raw::{self, Listener, OneOrMany};
-use crate::listen::{Address, Listen, Settings, TlsSettings};
+use crate::listen::{Address, Drain, Limits, Listen, Settings, TlsSettings};
 
 const DEFAULT_EXT_AUTHZ: &str = "127.0.0.1:9191";
 const DEFAULT_ADMIN: &str = "127.0.0.1:9902";
@@ -29,9 +30,34 @@ pub(super) fn listen(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Settings> 
         Some("off") => None,
         text => Some(tcp(cx, &here.child("admin"), text.unwrap_or(DEFAULT_ADMIN))?),
     };
+    let health = match raw.health.as_deref() {
+        None | Some("off") => None,
+        Some(text) => Some(tcp(cx, &here.child("health"), text)?),
+    };
+    let default = Drain::default();
+    let grace = duration(cx, &here.child("grace"), raw.grace.as_ref(), default.grace);
+    let deadline = duration(cx, &here.child("drainDeadline"), raw.drain_deadline.as_ref(), default.deadline);
+    let limits = limits(cx, &here.child("limits"), &raw.limits.unwrap_or_default());
     let ext_authz: Vec<Listen> = ext_authz.into_iter().collect::<Option<_>>()?;
-    refuse_same_twice(cx, here, &ext_authz, admin);
-    Some(Settings { ext_authz, admin })
+    refuse_same_twice(cx, here, &ext_authz, [admin, health]);
+    Some(Settings { ext_authz, admin, health, drain: Drain { grace: grace?, deadline: deadline? }, limits: limits? })
+}
+
+fn limits(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::Limits) -> Option<Limits> {
+    let default = Limits::default();
+    let handshake =
+        timeout(cx, &here.child("handshakeTimeout"), raw.handshake_timeout.as_ref(), default.handshake_timeout);
+    let message = timeout(cx, &here.child("messageTimeout"), raw.message_timeout.as_ref(), default.message_timeout);
+    let keepalive = timeout(cx, &here.child("keepalive"), raw.keepalive.as_ref(), default.keepalive);
+    Some(Limits {
+        max_connections: raw.max_connections.unwrap_or(default.max_connections),
+        max_streams: raw.max_streams.unwrap_or(default.max_streams),
+        max_message_bytes: raw.max_message_bytes.unwrap_or(default.max_message_bytes),
+        max_in_flight: raw.max_in_flight.unwrap_or(default.max_in_flight),
+        handshake_timeout: handshake?,
+        message_timeout: message?,
+        keepalive: keepalive?,
+    })
 }
 
 fn listener(cx: &mut Context<'_>, here: &Here<'_>, raw: Listener) -> Option<Listen> {
@@ -81,9 +107,10 @@ fn tcp(cx: &mut Context<'_>, here: &Here<'_>, text: &str) -> Option<SocketAddr> 
     None
 }
 
-fn refuse_same_twice(cx: &mut Context<'_>, here: &Here<'_>, ext_authz: &[Listen], admin: Option<SocketAddr>) {
+fn refuse_same_twice(cx: &mut Context<'_>, here: &Here<'_>, ext_authz: &[Listen], others: [Option<SocketAddr>; 2]) {
     let mut seen = HashSet::new();
-    let addresses = ext_authz.iter().map(|listen| listen.address.clone()).chain(admin.map(Address::Tcp));
+    let others = others.into_iter().flatten().map(Address::Tcp);
+    let addresses = ext_authz.iter().map(|listen| listen.address.clone()).chain(others);
     for address in addresses {
         let any_port = matches!(address, Address::Tcp(address) if address.port() == 0);
         if !any_port && !seen.insert(format!("{address:?}")) {

@@ -45,7 +45,43 @@ pub struct Metrics {
     reloaded_at: Gauge,
     tls_reload: Family<[(&'static str, String); 1], Gauge>,
     certificates: Family<[(&'static str, String); 2], Gauge>,
+    connections: Family<[(&'static str, &'static str); 1], Gauge>,
+    streams: Gauge,
+    limited: Family<[(&'static str, &'static str); 1], Counter>,
     collected: Collected,
+}
+
+/// What the server does not take on without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// One connection too many; it was closed.
+    Connections,
+    /// A connection has as many checks open as it may; more of them wait.
+    Streams,
+    /// A message was too large; it was refused.
+    MessageSize,
+    /// A message did not arrive in time; it was refused.
+    MessageTime,
+    /// One check too many was to be decided; it was answered as an outage.
+    InFlight,
+    /// A connection took too long until it spoke; it was closed.
+    HandshakeTime,
+}
+
+impl Limit {
+    const ALL: [Self; 6] =
+        [Self::Connections, Self::Streams, Self::MessageSize, Self::MessageTime, Self::InFlight, Self::HandshakeTime];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Streams => "streams",
+            Self::MessageSize => "message_size",
+            Self::MessageTime => "message_time",
+            Self::InFlight => "in_flight",
+            Self::HandshakeTime => "handshake_time",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -151,6 +187,18 @@ impl Metrics {
         let build = Family::<[(&str, &str); 2], Gauge>::default();
         build.get_or_create(&[("version", build_info::VERSION), ("commit", build_info::COMMIT)]).set(1);
         registry.register("build_info", "Always 1; the labels tell which build this is", build);
+        let (connections, streams) = (Family::default(), Gauge::default());
+        registry.register("connections", "Connections open now, by what they are for", connections.clone());
+        registry.register(
+            "streams",
+            "Streams of checks open now, also those whose message is still to come",
+            streams.clone(),
+        );
+        let limited = Family::<_, Counter>::default();
+        for limit in Limit::ALL {
+            let _from_zero = limited.get_or_create(&[("limit", limit.as_str())]);
+        }
+        registry.register("limited", "How often a limit of the server was reached, by limit", limited.clone());
         let collected = Collected::default();
         registry.register_collector(Box::new(collected.clone()));
         Self {
@@ -165,6 +213,9 @@ impl Metrics {
             reloaded_at,
             tls_reload,
             certificates,
+            connections,
+            streams,
+            limited,
             collected,
         }
     }
@@ -214,6 +265,31 @@ impl Metrics {
     /// The configuration was read again while running: was it usable?
     pub fn reloaded(&self, success: bool) {
         self.reload.set(i64::from(success));
+    }
+
+    /// A connection for `kind` (`checks`, `health`) was opened.
+    pub fn connection_opened(&self, kind: &'static str) {
+        self.connections.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// A connection for `kind` was closed.
+    pub fn connection_closed(&self, kind: &'static str) {
+        self.connections.get_or_create(&[("kind", kind)]).dec();
+    }
+
+    /// A stream with a check was opened.
+    pub fn stream_opened(&self) {
+        self.streams.inc();
+    }
+
+    /// The check was answered, or nobody waits for the answer any more.
+    pub fn stream_closed(&self) {
+        self.streams.dec();
+    }
+
+    /// A limit was reached.
+    pub fn limited(&self, limit: Limit) {
+        self.limited.get_or_create(&[("limit", limit.as_str())]).inc();
     }
 
     /// Shows `caches` from now on, and no others. Their counters are read when somebody looks at the metrics.

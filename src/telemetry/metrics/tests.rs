@@ -107,6 +107,7 @@ fn used() -> Metrics {
     metrics.tls_reloaded("127.0.0.1:9191", true);
     metrics.certificate_expires("127.0.0.1:9191", "/tls/tls.crt", 1_900_000_000);
     metrics.configured(1_800_000_000);
+    metrics.connection_opened("checks");
     metrics.watch_caches(vec![CacheSource::new("token", "default", CacheCounts::default)]);
     metrics.watch_audit(|| AuditCounts { written: 5, dropped: 2 });
     metrics

@@ -97,7 +97,7 @@ impl TestServer {
         let cell = Arc::new(ArcSwap::from_pointee(authorizer));
         let service =
             AuthorizationService::new(cell, Arc::<FixedClock>::clone(&clock), writer, Arc::<Metrics>::clone(&metrics));
-        let service = service.into_server();
+        let service = service.with_limits(&loaded.config.listen.limits).into_server();
         let bound = Bound::bind(&loaded.config.listen, service, Arc::clone(&metrics)).await;
         let bound = bound.map_err(|error| error.to_string())?;
         let bound = bound.with_drain(Drain { grace: Duration::ZERO, deadline: Duration::from_secs(5) });

@@ -14,7 +14,16 @@ const END_HEADERS: u8 = 0x4;
 
 /// Sends an empty message to `path` and reads until the server has ended that stream; says how many bytes of messages
 /// came back.
-pub fn call(mut connection: impl Read + Write, path: &str) -> io::Result<usize> {
+pub fn call(connection: impl Read + Write, path: &str) -> io::Result<usize> {
+    exchange(connection, path, Some(&[0, 0, 0, 0, 0]))
+}
+
+/// The same, with a message that never comes.
+pub fn call_without_message(connection: impl Read + Write, path: &str) -> io::Result<usize> {
+    exchange(connection, path, None)
+}
+
+fn exchange(mut connection: impl Read + Write, path: &str, message: Option<&[u8]>) -> io::Result<usize> {
     // `:method: POST`, `:scheme: http`, then `:path`, `:authority`, `content-type` and `te` as literals.
     let block = [
         vec![0x83, 0x86],
@@ -27,7 +36,9 @@ pub fn call(mut connection: impl Read + Write, path: &str) -> io::Result<usize> 
     connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
     connection.write_all(&frame(SETTINGS, 0, 0, &[]))?;
     connection.write_all(&frame(HEADERS, END_HEADERS, 1, &block))?;
-    connection.write_all(&frame(DATA, END_STREAM, 1, &[0, 0, 0, 0, 0]))?;
+    if let Some(message) = message {
+        connection.write_all(&frame(DATA, END_STREAM, 1, message))?;
+    }
     let mut answer = 0;
     loop {
         let mut head = [0; 9];

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_server::{Authorizat
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use envoy_types::pb::google::rpc;
 use keyward::app::server::{Bound, Drain, Drained};
-use keyward::listen::{Address, Listen, Settings, TlsSettings};
+use keyward::listen::{Address, Limits, Listen, Settings, TlsSettings};
 use keyward::telemetry::metrics::Metrics;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -56,6 +56,7 @@ impl Authorization for Scripted {
 pub struct Running {
     pub addresses: Vec<Address>,
     pub admin: std::net::SocketAddr,
+    pub health: Option<Address>,
     pub metrics: Arc<Metrics>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Drained>,
@@ -73,7 +74,13 @@ pub fn unix(path: &Path) -> Listen {
 
 /// Settings with these listeners and an admin listener.
 pub fn settings(ext_authz: Vec<Listen>) -> Settings {
-    Settings { ext_authz, admin: Some("127.0.0.1:0".parse().unwrap()) }
+    Settings {
+        ext_authz,
+        admin: Some("127.0.0.1:0".parse().unwrap()),
+        health: None,
+        drain: Drain::default(),
+        limits: Limits::default(),
+    }
 }
 
 impl Running {
@@ -82,15 +89,20 @@ impl Running {
     }
 
     pub async fn start_with(listeners: Vec<Listen>, authorization: Scripted, drain: Drain) -> Self {
+        Self::start_as(&Settings { drain, ..settings(listeners) }, authorization).await
+    }
+
+    pub async fn start_as(settings: &Settings, authorization: Scripted) -> Self {
         let metrics = Arc::new(Metrics::new());
         let service = AuthorizationServer::new(authorization);
-        let bound = Bound::bind(&settings(listeners), service, Arc::clone(&metrics)).await.unwrap().with_drain(drain);
+        let bound = Bound::bind(settings, service, Arc::clone(&metrics)).await.unwrap();
         let (addresses, admin) = (bound.ext_authz_addresses(), bound.admin_address().unwrap());
+        let health = bound.health_address();
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(bound.run(async {
             let _ = stopped.await;
         }));
-        Self { addresses, admin, metrics, stop, ended }
+        Self { addresses, admin, health, metrics, stop, ended }
     }
 
     /// What a tonic client connects to for the first listener.

@@ -1,0 +1,81 @@
+//! What may be written under `listen`?
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::raw::{DurationText, OneOrMany};
+
+/// Where the server listens.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Listen {
+    /// Where Envoy's questions come in. Default `127.0.0.1:9191`.
+    pub ext_authz: Option<OneOrMany<Listener>>,
+    /// `/livez`, `/readyz`, `/metrics`; `off` for none. Default `127.0.0.1:9902`.
+    pub admin: Option<String>,
+    /// An address such as `0.0.0.0:9193` that answers gRPC health without TLS and nothing else, for Kubernetes' probes beside
+    /// listeners with TLS or on a Unix socket. Default none.
+    pub health: Option<String>,
+    /// How long checks are still accepted after SIGTERM, while health is `NOT_SERVING`. Default `5 seconds`.
+    pub grace: Option<DurationText>,
+    /// How long checks in flight may take after `grace`. Default `10 seconds`.
+    pub drain_deadline: Option<DurationText>,
+    /// How much the server takes on.
+    pub limits: Option<Limits>,
+}
+
+/// How much the server takes on.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Connections open at once, over all listeners for checks; one more is closed at once. Default 4096.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections: Option<usize>,
+    /// Checks open at once on one connection; HTTP/2 makes the other side wait with one more. Default 4096.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_streams: Option<u32>,
+    /// Bytes of a check's message; a larger one is refused. Default 4194304 (4 MiB).
+    #[schemars(range(min = 1_024, max = 1_073_741_824))]
+    pub max_message_bytes: Option<usize>,
+    /// Checks being decided at once; one more is an outage at once. Default 10000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_in_flight: Option<usize>,
+    /// How long a new connection may take until it speaks: over TLS, and again over HTTP/2. Default `10 seconds`.
+    pub handshake_timeout: Option<DurationText>,
+    /// How long a check's message may take to arrive. Default `10 seconds`.
+    pub message_timeout: Option<DurationText>,
+    /// How long a connection may be silent until it is asked whether anybody is still there. Default `60 seconds`.
+    pub keepalive: Option<DurationText>,
+}
+
+/// An address, or an address with TLS.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Listener {
+    /// `127.0.0.1:9191` or `unix:/run/keyward/ext_authz.sock`.
+    Address(String),
+    /// An address with TLS.
+    WithTls(TlsListener),
+}
+
+/// An address with TLS.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TlsListener {
+    /// `127.0.0.1:9191` or `unix:/run/keyward/ext_authz.sock`.
+    pub address: String,
+    /// Certificate and key.
+    pub tls: Option<Tls>,
+}
+
+/// Files of a TLS listener, read again when they change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tls {
+    /// PEM certificate chain, leaf first.
+    pub certificate: String,
+    /// PEM private key.
+    pub key: String,
+    /// PEM roots that client certificates must lead to (mTLS).
+    pub client_ca: Option<String>,
+}
