@@ -9,6 +9,7 @@
 //! | `docs` | what README, `examples/` and `deploy/` show is loaded, by Keyward and by Envoy |
 //! | `cli` | the program's verbs, its exit codes, its life as a process |
 //! | `envoy` | what Envoy makes of our answers and of our absence |
+//! | `helm` | the chart of `deploy/helm`, rendered, validated, and what it refuses |
 //! | `herd` | many checks at once, callers that hang up |
 //! | `idm_answers` | IDM's files against what a running IDM decided and answered |
 //! | `idm_files` | IDM's own files, pointed at, imported and linted |
@@ -43,6 +44,7 @@ mod dev;
 mod docs;
 mod envoy;
 mod fuzz;
+mod helm;
 mod herd;
 mod idm_answers;
 mod idm_files;
