@@ -55,7 +55,7 @@ fn every_configuration_among_the_examples_loads() {
             continue;
         }
         let is_ours = ["yaml", "yml", "json"].iter().any(|end| path.extension().is_some_and(|found| found == *end));
-        if is_ours && name.starts_with("keyward") {
+        if is_ours && name.starts_with("keyward") && !path.starts_with(clone_path("deploy/grafana")) {
             let loaded = config::load(&path, &AnyVariable);
             assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
         }

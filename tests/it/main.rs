@@ -20,6 +20,7 @@
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
 //! | `fuzz` | random questions: each gets a status, and an allow only where a rule grants |
 //! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
+//! | `monitoring` | alert rules, their pages and the dashboard, held against Keyward's metrics; promtool, a real Prometheus |
 //! | `person` | a person with grpcurl |
 //! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
 //! | `server` | listeners, health, reflection, the way the server ends |
@@ -52,6 +53,7 @@ mod introspection;
 mod kubernetes;
 mod limits;
 mod malformed;
+mod monitoring;
 mod no_secrets;
 mod oidc_provider;
 mod person;

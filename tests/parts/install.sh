@@ -5,6 +5,7 @@
 #   bin/grpcurl                      a gRPC client           (Go module)
 #   bin/kubeconform, kubernetes/schemas   manifests against Kubernetes, Gateway API, Istio, Envoy Gateway, Prometheus operator
 #   bin/kustomize, bin/helm          what renders deploy/    (Go modules)
+#   prometheus/bin                   Prometheus and promtool (Debian's package, unpacked; or those on PATH)
 # and, from Debian, if it is not there: buildah, which builds and starts the image.
 # Each is installed once and again only when its pin changes. Nothing outside the clone is written, but for
 # the tools' own caches and that Debian package.
@@ -59,6 +60,21 @@ oidc() {
   cp "$here/oidc/package.json" "$here/oidc/package-lock.json" "$parts/oidc/"
   cd "$parts/oidc" && npm ci --no-audit --no-fund --ignore-scripts
 }
+prometheus() {
+  local program
+  rm -rf "$parts/prometheus"; mkdir -p "$parts/prometheus/bin"
+  if command -v promtool && command -v prometheus; then
+    for program in prometheus promtool; do ln -s "$(command -v $program)" "$parts/prometheus/bin/$program"; done
+  elif command -v apt-get; then
+    # Into this folder alone; nothing is installed.
+    cd "$parts/prometheus" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; }
+    dpkg -x prometheus_*.deb unpacked && rm prometheus_*.deb
+    ln -s ../unpacked/usr/bin/prometheus ../unpacked/usr/bin/promtool bin/
+  else
+    echo "no \`prometheus\` and \`promtool\` on PATH: install them, 2.42 or newer"; return 1
+  fi
+  "$parts/prometheus/bin/promtool" --version
+}
 client() { GOBIN="$parts/bin" go install "$grpcurl"; }
 tool() { CGO_ENABLED=0 GOBIN="$parts/bin" go install -ldflags "-s -w" "$1"; }
 module() { go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'; } # module PATH@VERSION: the folder it is in
@@ -91,3 +107,4 @@ part kustomize "$kustomize" tool "$kustomize"
 part schemas "$kubernetes $crds $(cksum <"$here/kubernetes/schemas.py")" schemas
 command -v buildah >/dev/null || part buildah "buildah, of Debian" image_builder
 part helm "$helm" tool "$helm"
+part prometheus "prometheus 1" prometheus

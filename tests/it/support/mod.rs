@@ -11,6 +11,8 @@ pub mod manifests;
 pub mod oidc;
 pub mod pods;
 pub mod program;
+pub mod prometheus;
+pub mod promql;
 pub mod provider;
 pub mod raw_grpc;
 pub mod raw_http;
