@@ -116,13 +116,14 @@ fn with_tls_envoys_ask_over_tls_and_the_kubelet_beside_it() {
     let tls = listen.ext_authz[0].tls.as_ref().expect("TLS");
     assert!(tls.client_ca.is_some());
     assert_eq!(keywards(pod)[1]["readinessProbe"]["grpc"]["port"], 9193);
-    assert!(listen.ext_authz[1].tls.is_none() && listen.ext_authz[1].address.to_string().ends_with(":9193"));
+    assert_eq!((listen.ext_authz.len(), listen.health.map(|address| address.port())), (1, Some(9193)));
 }
 
 #[test]
 fn numbers_and_files_reach_the_configuration_as_they_are() {
     let more = [
         r#"config.rsFilter.cache={"maxTokens":2000000}"#,
+        r#"limits={"maxInFlight":5000000}"#,
         r#"files={"roots.pem":"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"}"#,
     ];
     let manifest = rendered("central", &more);
@@ -154,6 +155,7 @@ fn wrong_values_are_refused() {
         (r#"image.pullPolicy="Sometimes""#, "pullPolicy"),
         (r#"image.digest="latest""#, "digest"),
         (r#"tls.secretname="keyward-tls""#, "secretname"),
+        (r#"limits.maxInFlight=0"#, "maxInFlight"),
         (r#"drain.graceSeconds="10s""#, "graceSeconds"),
         (r#"drain.graceSeconds=-1"#, "graceSeconds"),
         (r#"replicaCount=0"#, "replicaCount"),

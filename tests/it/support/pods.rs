@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use keyward::listen::Address;
 use serde_json::{Value, json};
 
 use super::manifests::{configuration, containers, keywards, of_kind};
@@ -71,20 +70,14 @@ fn mounts_whole_folders_without_a_token(pod: &Value) {
 fn is_probed_where_it_listens(pod: &Value, manifest: &[Value]) {
     let listen = configuration(pod, manifest).config.listen;
     let open = |address: &SocketAddr| address.ip().is_unspecified();
-    let plain = listen.ext_authz.iter().filter(|listener| listener.tls.is_none());
-    let grpc: Vec<_> = plain
-        .filter_map(|listener| match listener.address {
-            Address::Tcp(address) if open(&address) => Some(u64::from(address.port())),
-            _ => None,
-        })
-        .collect();
+    let health = listen.health.filter(open).map(|address| u64::from(address.port()));
     let admin = listen.admin.filter(open).map(|address| u64::from(address.port()));
 
     let keyward = keywards(pod)[1];
     for probe in ["startupProbe", "readinessProbe"] {
         let asks = &keyward[probe]["grpc"];
         assert_eq!(asks["service"], SERVICE, "{probe}");
-        assert!(grpc.contains(&asks["port"].as_u64().unwrap()), "{probe}: {asks}, but it listens at {grpc:?}");
+        assert_eq!(asks["port"].as_u64(), health, "{probe}");
     }
     let live = &keyward["livenessProbe"]["httpGet"];
     assert_eq!(live["path"], "/livez");

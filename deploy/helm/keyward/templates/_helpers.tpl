@@ -19,23 +19,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{- /* Where it listens. The kubelet's gRPC probes come to the pod's address, without TLS: hence 9193 beside loopback or TLS. */}}
+{{- /* Where it listens. The kubelet's gRPC probes come to the pod's address, without TLS: hence 9193, where health alone is told. */}}
 {{- define "keyward.listen" -}}
 {{- if eq .Values.mode "sidecar" }}
-extAuthz: [127.0.0.1:9191, 0.0.0.0:9193]
+extAuthz: 127.0.0.1:9191
 {{- else if .Values.tls.secretName }}
 extAuthz:
-  - address: 0.0.0.0:9191
-    tls: { certificate: tls/tls.crt, key: tls/tls.key{{ if .Values.tls.clientCa }}, clientCa: tls/ca.crt{{ end }} }
-  - 0.0.0.0:9193
+  address: 0.0.0.0:9191
+  tls: { certificate: tls/tls.crt, key: tls/tls.key{{ if .Values.tls.clientCa }}, clientCa: tls/ca.crt{{ end }} }
 {{- else }}
 extAuthz: 0.0.0.0:9191
 {{- end }}
+health: 0.0.0.0:9193
 admin: 0.0.0.0:9902
+{{- with .Values.limits }}
+limits: {{ toYaml . | nindent 2 }}
 {{- end }}
-
-{{- define "keyward.probePort" -}}
-{{ if or (eq .Values.mode "sidecar") .Values.tls.secretName }}9193{{ else }}9191{{ end }}
 {{- end }}
 
 {{- /* What both containers have in common. */}}
@@ -92,13 +91,14 @@ volumeMounts:
     {{- if eq .Values.mode "central" }}
     - { name: ext-authz, containerPort: 9191 }
     {{- end }}
+    - { name: kw-health, containerPort: 9193 }
     - { name: kw-admin, containerPort: 9902 }
   startupProbe:
-    grpc: { port: {{ include "keyward.probePort" . }}, service: envoy.service.auth.v3.Authorization }
+    grpc: { port: 9193, service: envoy.service.auth.v3.Authorization }
     periodSeconds: 1
     failureThreshold: 30
   readinessProbe:
-    grpc: { port: {{ include "keyward.probePort" . }}, service: envoy.service.auth.v3.Authorization }
+    grpc: { port: 9193, service: envoy.service.auth.v3.Authorization }
     periodSeconds: 5
     failureThreshold: 2
   livenessProbe:
