@@ -20,6 +20,7 @@
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
 //! | `fuzz` | random questions: each gets a status, and an allow only where a rule grants |
 //! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
+//! | `mesh` | the manifests of `deploy/istio` and `deploy/envoy-gateway`, validated and held against each other and Envoy |
 //! | `monitoring` | alert rules, their pages and the dashboard, held against Keyward's metrics; promtool, a real Prometheus |
 //! | `person` | a person with grpcurl |
 //! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
@@ -53,6 +54,7 @@ mod introspection;
 mod kubernetes;
 mod limits;
 mod malformed;
+mod mesh;
 mod monitoring;
 mod no_secrets;
 mod oidc_provider;
