@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 /// A client secret, password or key. Its `Debug` shows nothing; it is wiped when dropped.
+/// Equal to another of the same value: for telling whether a configuration has changed, never for checking a guess.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -21,6 +22,14 @@ impl Secret {
         self.0.expose_secret()
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

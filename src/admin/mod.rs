@@ -70,11 +70,11 @@ async fn livez() -> &'static str {
 }
 
 async fn readyz(State(instruments): State<Instruments>) -> Response {
-    let pending = instruments.readiness.pending();
+    let (pending, notes) = (instruments.readiness.pending(), instruments.readiness.notes());
     if pending.is_empty() {
-        return "ready\n".into_response();
+        return format!("ready\n{notes}").into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", "))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n{notes}", pending.join(", "))).into_response()
 }
 
 async fn exposition(State(instruments): State<Instruments>) -> Response {

@@ -1,12 +1,13 @@
 //! What are we still waiting for before Envoy may ask? A guard for each, so that nobody can forget to report.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The things that are pending; ready is who waits for none.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     pending: Arc<Mutex<BTreeSet<&'static str>>>,
+    notes: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Readiness {
@@ -14,6 +15,22 @@ impl Readiness {
     pub fn expect(&self, what: &'static str) -> Pending {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
         Pending { readiness: self.clone(), what }
+    }
+
+    /// Something about a part that is to be known and yet keeps nobody from asking; `None`: there is nothing any more.
+    pub fn note(&self, about: &str, what: Option<String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => notes.insert(about.to_owned(), what),
+            None => notes.remove(about),
+        };
+    }
+
+    /// One line for each note, in order of name.
+    #[must_use]
+    pub fn notes(&self) -> String {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.iter().map(|(about, what)| format!("{about}: {what}\n")).collect()
     }
 
     /// What is pending, in order of name.

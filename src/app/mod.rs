@@ -14,7 +14,8 @@ pub mod watch;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -27,7 +28,7 @@ use crate::listen::Settings;
 use crate::telemetry::metrics::{AuditCounts, Metrics};
 use assemble::{AssemblyProblem, assemble};
 use listener::BindError;
-use outside::RealServers;
+use outside::{Kept, RealServers};
 use server::Bound;
 
 /// A configuration brought to life, but for its listeners.
@@ -35,6 +36,7 @@ use server::Bound;
 pub struct App {
     listen: Settings,
     authorizer: Arc<ArcSwap<Authorizer>>,
+    kept: Mutex<Arc<Kept>>,
     audit: AuditWriter,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -47,13 +49,14 @@ impl App {
     /// [`StartError`], with every problem of every filter.
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        let authorizer = build(config, &clock, &metrics)?;
+        let (authorizer, kept) = build(config, &clock, &metrics, Arc::default())?;
         let audit = AuditWriter::start(config.audit).map_err(StartError::Audit)?;
         let tally = audit.tally();
         metrics.watch_audit(move || AuditCounts { written: tally.written(), dropped: tally.dropped() });
         metrics.configured(clock.now().as_second());
         let authorizer = Arc::new(ArcSwap::from_pointee(authorizer));
-        Ok(Self { listen: config.listen.clone(), authorizer, audit, clock, metrics })
+        let kept = Mutex::new(Arc::new(kept));
+        Ok(Self { listen: config.listen.clone(), authorizer, kept, audit, clock, metrics })
     }
 
     /// Builds everything and throws it away, to find every problem.
@@ -61,7 +64,7 @@ impl App {
     /// # Errors
     /// Every problem of every filter.
     pub fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), AssemblyProblems> {
-        build(config, &clock, &Arc::new(Metrics::new())).map(drop)
+        build(config, &clock, &Arc::new(Metrics::new()), Arc::default()).map(drop)
     }
 
     /// Builds everything and opens the listeners.
@@ -87,14 +90,35 @@ impl App {
         Bound::bind(&self.listen, service.into_server(), Arc::clone(&self.metrics)).await
     }
 
-    /// Decides by `config` from now on; checks under way end as they began. Listeners and audit stay as they are.
+    /// Decides by `config` from now on; checks under way end as they began. Listeners stay as they are.
+    ///
+    /// Takes its time: not to be called where checks are answered.
     ///
     /// # Errors
     /// Every problem of every filter; then nothing has changed.
-    pub fn replace(&self, config: &Config) -> Result<(), AssemblyProblems> {
-        self.authorizer.store(Arc::new(build(config, &self.clock, &self.metrics)?));
+    pub fn replace(&self, config: &Config) -> Result<Former, AssemblyProblems> {
+        // Held until the end: one replacement at a time.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (authorizer, next) = build(config, &self.clock, &self.metrics, Arc::clone(&kept))?;
+        *kept = Arc::new(next);
+        let former = self.authorizer.swap(Arc::new(authorizer));
         self.metrics.configured(self.clock.now().as_second());
-        Ok(())
+        Ok(Former(former))
+    }
+
+    /// What of `config` is other than what this app was started with and does not follow.
+    fn stays(&self, config: &Config) -> Vec<&'static str> {
+        let (old, new) = (&self.listen, &config.listen);
+        let keys = [
+            ("listen.extAuthz", old.ext_authz == new.ext_authz),
+            ("listen.admin", old.admin == new.admin),
+            ("listen.health", old.health == new.health),
+            ("listen.grace", old.drain.grace == new.drain.grace),
+            ("listen.drainDeadline", old.drain.deadline == new.drain.deadline),
+            ("listen.limits", old.limits == new.limits),
+            ("audit", self.audit.settings() == config.audit),
+        ];
+        keys.into_iter().filter_map(|(key, same)| (!same).then_some(key)).collect()
     }
 
     /// What is counted and timed.
@@ -104,12 +128,34 @@ impl App {
     }
 }
 
-/// Everything that `config` names; its caches are in the metrics only if all of it works.
-fn build(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Authorizer, AssemblyProblems> {
-    let servers = RealServers::new(Arc::clone(clock), Arc::clone(metrics));
+/// A version that decides no more but for the checks that began with it.
+#[derive(Debug)]
+pub struct Former(Arc<Authorizer>);
+
+impl Former {
+    /// Takes it apart once the last check that began with it has ended, where checks do not have to wait for that:
+    /// thousands of rules and a full cache are not dropped in no time.
+    pub async fn retire(self) {
+        while Arc::strong_count(&self.0) > 1 {
+            tokio::time::sleep(RETIRE_PAUSE).await;
+        }
+        let _gone = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+/// How often to look whether a former version is still needed.
+const RETIRE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Everything that `config` names, and whom it asks; its caches are in the metrics only if all of it works.
+fn build(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+    former: Arc<Kept>,
+) -> Result<(Authorizer, Kept), AssemblyProblems> {
+    let servers = RealServers::new(Arc::clone(clock), Arc::clone(metrics)).after(former);
     let authorizer = assemble(config, &servers).map_err(AssemblyProblems)?;
-    servers.show_caches();
-    Ok(authorizer)
+    Ok((authorizer, servers.show_caches()))
 }
 
 /// Everything that keeps a configuration from deciding. INVARIANT: not empty.

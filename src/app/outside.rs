@@ -1,6 +1,6 @@
 //! Whom does a running server ask? The authorization server and the directory that the configuration names.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,11 +9,12 @@ use super::assemble::Outside;
 use crate::clock::Clock;
 use crate::config::Filter;
 use crate::deadline::Deadline;
+use crate::directory::settings::IdmSettings;
 use crate::directory::{
     self, Cacheable, DirectoryError, FileDirectory, Found, IdmDirectory, TokenClaims, UserDirectory, UserQuery,
 };
 use crate::ext_authz::service::DecisionMetrics;
-use crate::introspection::{self, Introspector, Observer};
+use crate::introspection::{self, Endpoint, Introspector, Observer, TokenPolicy};
 use crate::script::{RunObserver, Turns};
 use crate::telemetry::metrics::{CacheCounts, CacheSource, Limit, Metrics};
 
@@ -22,37 +23,122 @@ use crate::telemetry::metrics::{CacheCounts, CacheSource, Limit, Metrics};
 pub struct RealServers {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    caches: Mutex<Vec<CacheSource>>,
+    former: Arc<Kept>,
+    made: Mutex<Kept>,
+}
+
+/// Whom a configuration asks, with what each knows already, so that the next configuration need not ask again.
+#[derive(Default)]
+pub struct Kept {
+    introspectors: Vec<KeptIntrospector>,
+    directories: Vec<KeptDirectory>,
+}
+
+struct KeptIntrospector {
+    filter: String,
+    settings: introspection::Settings,
+    policy: TokenPolicy,
+    introspector: Arc<introspection::Cached<Endpoint>>,
+}
+
+struct KeptDirectory {
+    filter: String,
+    settings: IdmSettings,
+    directory: Arc<directory::Cached<Timed<IdmDirectory>>>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.introspectors.iter().map(|kept| &kept.filter))
+            .entries(self.directories.iter().map(|kept| &kept.filter))
+            .finish()
+    }
+}
+
+impl Kept {
+    fn sources(&self) -> Vec<CacheSource> {
+        let tokens = self.introspectors.iter().map(|kept| {
+            let counted = Arc::clone(&kept.introspector);
+            CacheSource::new("token", &kept.filter, move || token_cache(counted.counts()))
+        });
+        let users = self.directories.iter().map(|kept| {
+            let counted = Arc::clone(&kept.directory);
+            CacheSource::new("user", &kept.filter, move || counted.counts())
+        });
+        tokens.chain(users).collect()
+    }
 }
 
 impl RealServers {
     /// Servers whose caches measure age by `clock`, and whose answers are counted in `metrics`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
-        Self { clock, metrics, caches: Mutex::default() }
+        Self { clock, metrics, former: Arc::default(), made: Mutex::default() }
     }
 
-    /// Makes the caches of these servers the ones that the metrics show.
+    /// The same, going on with those of `former` that the new configuration does not change.
+    ///
+    /// SECURITY: what another server said, or the same server to another client or with another secret, is forgotten:
+    /// only settings that are equal in everything keep their answers.
+    #[must_use]
+    pub fn after(mut self, former: Arc<Kept>) -> Self {
+        self.former = former;
+        self
+    }
+
+    /// Makes the caches of these servers the ones that the metrics show, and hands the servers over to the next.
     ///
     /// To be called when all of them have been made and are going to be used: a configuration that fails half way must
     /// not take the former one's place in the metrics.
-    pub fn show_caches(self) {
-        self.metrics.watch_caches(self.caches.into_inner().unwrap_or_else(PoisonError::into_inner));
+    pub fn show_caches(self) -> Kept {
+        let made = self.made.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.metrics.watch_caches(made.sources());
+        made
     }
 
-    fn watch(&self, cache: CacheSource) {
-        self.caches.lock().unwrap_or_else(PoisonError::into_inner).push(cache);
+    fn made(&self) -> MutexGuard<'_, Kept> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connect(&self, filter: &Filter) -> Result<Arc<introspection::Cached<Endpoint>>, String> {
+        let (settings, policy) = (&filter.introspection, &filter.token_policy);
+        let same = |kept: &&KeptIntrospector| {
+            kept.filter == filter.name && kept.settings == *settings && kept.policy == *policy
+        };
+        if let Some(kept) = self.former.introspectors.iter().find(same) {
+            return Ok(Arc::clone(&kept.introspector));
+        }
+        let observer: Arc<dyn Observer> = Arc::<Metrics>::clone(&self.metrics);
+        let connected = introspection::connect(settings, &policy.issuers, Arc::clone(&self.clock), observer);
+        connected.map(Arc::new).map_err(|error| error.to_string())
+    }
+
+    fn idm(&self, filter: &str, settings: &IdmSettings) -> Result<Arc<directory::Cached<Timed<IdmDirectory>>>, String> {
+        let same = |kept: &&KeptDirectory| kept.filter == filter && kept.settings == *settings;
+        if let Some(kept) = self.former.directories.iter().find(same) {
+            return Ok(Arc::clone(&kept.directory));
+        }
+        let inner = IdmDirectory::new(settings, Arc::clone(&self.clock)).map_err(|error| error.to_string())?;
+        let cache = directory::CacheSettings {
+            max_timeout: settings.max_timeout,
+            max_users: settings.max_users,
+            timeout: settings.timeout,
+        };
+        let timed = Timed { inner, metrics: Arc::clone(&self.metrics) };
+        Ok(Arc::new(directory::Cached::new(timed, cache, Arc::clone(&self.clock))))
     }
 }
 
 impl Outside for RealServers {
     fn introspector(&self, filter: &Filter) -> Result<Arc<dyn Introspector>, String> {
-        let observer: Arc<dyn Observer> = Arc::<Metrics>::clone(&self.metrics);
-        let issuers = &filter.token_policy.issuers;
-        let connected = introspection::connect(&filter.introspection, issuers, Arc::clone(&self.clock), observer);
-        let introspector = Arc::new(connected.map_err(|error| error.to_string())?);
-        let counted = Arc::clone(&introspector);
-        self.watch(CacheSource::new("token", &filter.name, move || token_cache(counted.counts())));
+        let introspector = self.connect(filter)?;
+        self.made().introspectors.push(KeptIntrospector {
+            filter: filter.name.clone(),
+            settings: filter.introspection.clone(),
+            policy: filter.token_policy.clone(),
+            introspector: Arc::clone(&introspector),
+        });
         Ok(introspector)
     }
 
@@ -65,17 +151,13 @@ impl Outside for RealServers {
             directory::Settings::Token => Ok(Arc::new(TokenClaims)),
             directory::Settings::File(users) => Ok(Arc::new(FileDirectory::new(users))),
             directory::Settings::Idm(settings) => {
-                let inner = IdmDirectory::new(settings, Arc::clone(&self.clock)).map_err(|error| error.to_string())?;
-                let cache = directory::CacheSettings {
-                    max_timeout: settings.max_timeout,
-                    max_users: settings.max_users,
-                    timeout: settings.timeout,
-                };
-                let timed = Timed { inner, metrics: Arc::clone(&self.metrics) };
-                let cached = Arc::new(directory::Cached::new(timed, cache, Arc::clone(&self.clock)));
-                let counted = Arc::clone(&cached);
-                self.watch(CacheSource::new("user", &filter.name, move || counted.counts()));
-                Ok(cached)
+                let directory = self.idm(&filter.name, settings)?;
+                self.made().directories.push(KeptDirectory {
+                    filter: filter.name.clone(),
+                    settings: (**settings).clone(),
+                    directory: Arc::clone(&directory),
+                });
+                Ok(directory)
             }
         }
     }

@@ -1,92 +1,151 @@
 //! What happens when the configuration's files change? It is read again, and used if it can be.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::App;
 use super::watch::FileWatch;
-use crate::config::{self, Environment, Loaded, Problem};
-use crate::listen::Settings;
+use super::{App, Former};
+use crate::admin::readiness::Readiness;
+use crate::config::{self, Environment, Loaded, Problem, Sources};
+
+/// What `/readyz` calls the configuration.
+const CONFIGURATION: &str = "configuration";
+/// What `/readyz` calls settings that wait for a restart.
+const RESTART: &str = "restart";
 
 /// A configuration file, what it was made of, and the app that lives by it.
-pub struct Reloader<'a> {
-    app: &'a App,
-    path: &'a Path,
-    environment: &'a (dyn Environment + Sync),
-    listen: Settings,
-    sources: Vec<PathBuf>,
-    seen: Option<[u8; 32]>,
+pub struct Reloader {
+    reading: Arc<Reading>,
+    readiness: Readiness,
+    sources: Sources,
 }
 
-impl<'a> Reloader<'a> {
-    /// Keeps `app`, which was made of `loaded`, as `path` says.
+/// What is needed to read again.
+struct Reading {
+    app: Arc<App>,
+    path: PathBuf,
+    environment: Arc<dyn Environment + Send + Sync>,
+}
+
+/// What became of reading again.
+enum Outcome {
+    /// Nothing is other than it was.
+    Same,
+    /// The new version decides; these settings need a restart.
+    Replaced(Former, Vec<&'static str>),
+    /// The new version cannot be used: in how many ways, and where first.
+    Refused(usize, String),
+}
+
+impl Reloader {
+    /// Keeps `app`, which was made of `loaded`, as `path` says; `readiness` tells what does not work.
     #[must_use]
-    pub fn new(app: &'a App, path: &'a Path, environment: &'a (dyn Environment + Sync), loaded: &Loaded) -> Self {
-        let (listen, sources) = (loaded.config.listen.clone(), loaded.sources.clone());
-        let seen = digest(&sources);
-        Self { app, path, environment, listen, sources, seen }
+    pub fn new(
+        app: Arc<App>,
+        path: PathBuf,
+        environment: Arc<dyn Environment + Send + Sync>,
+        loaded: &Loaded,
+        readiness: Readiness,
+    ) -> Self {
+        let reading = Arc::new(Reading { app, path, environment });
+        Self { reading, readiness, sources: loaded.contents.clone() }
     }
 
     /// Reads the configuration again whenever one of its files changes or `asked` says so, for ever.
     ///
     /// INVARIANT: a configuration that cannot be used changes nothing; what was last good goes on deciding.
     pub async fn keep_fresh(mut self, asked: &Notify) {
+        let mut watch = FileWatch::new(self.sources.paths());
+        // The files may have changed between the first reading and the start of the watch.
+        let mut always = false;
         loop {
-            let mut watch = FileWatch::new(self.sources.iter().map(PathBuf::as_path));
-            let watched = self.sources.clone();
-            while self.sources == watched {
-                tokio::select! {
-                    () = watch.changed() => self.look(),
-                    () = asked.notified() => self.read_again(),
-                }
+            self.look(always).await;
+            always = false;
+            if watch.follow(self.sources.paths()) {
+                continue;
             }
+            tokio::select! {
+                () = watch.changed() => {}
+                () = asked.notified() => always = true,
+            }
+            // Before looking: whatever changes from here on wakes us.
+            watch.follow(self.sources.paths());
         }
     }
 
-    /// Reads again if any file is other than it was.
-    fn look(&mut self) {
-        if digest(&self.sources) == self.seen {
-            return;
-        }
-        self.read_again();
-    }
-
-    /// Reads again, changed or not: whoever asks wants to see in the log what became of it.
-    fn read_again(&mut self) {
-        self.seen = digest(&self.sources);
-        let usable = self.reload();
-        self.app.metrics().reloaded(usable);
-    }
-
-    fn reload(&mut self) -> bool {
-        let loaded = match config::load(self.path, self.environment) {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                log_problems(problems.as_slice());
-                return false;
+    /// Reads again if any file is other than it was, or `always`: whoever asks wants to see in the log what became of it.
+    async fn look(&mut self, always: bool) {
+        let (reading, sources) = (Arc::clone(&self.reading), self.sources.clone());
+        // Ten thousand rules take their time, and checks must not wait for it.
+        let read = tokio::task::spawn_blocking(move || reading.read_again(sources, always)).await;
+        let (outcome, sources) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(%error, "reading the configuration again ended in a panic; the former one stays");
+                (Outcome::Refused(1, "see the log".to_owned()), self.sources.clone())
             }
         };
-        if let Err(problems) = self.app.replace(&loaded.config) {
-            for problem in &problems.0 {
-                tracing::error!(%problem, "the changed configuration cannot be used and the former one stays");
+        self.sources = sources;
+        let metrics = self.reading.app.metrics();
+        match outcome {
+            Outcome::Same => {}
+            Outcome::Replaced(former, stays) => {
+                metrics.reloaded(true);
+                tokio::spawn(former.retire());
+                self.readiness.note(CONFIGURATION, None);
+                let stays = (!stays.is_empty()).then(|| format!("{} changed, needs a restart", stays.join(", ")));
+                if let Some(stays) = &stays {
+                    tracing::warn!("{stays}");
+                }
+                self.readiness.note(RESTART, stays);
             }
-            return false;
+            Outcome::Refused(problems, place) => {
+                metrics.reloaded(false);
+                let what = format!(
+                    "the changed files cannot be used and the former version decides; problems: {problems}, the first at \
+                     {place}"
+                );
+                self.readiness.note(CONFIGURATION, Some(what));
+            }
         }
-        for warning in &loaded.warnings {
-            tracing::warn!(place = %warning.place, "{}", warning.message);
-        }
-        if loaded.config.listen != self.listen {
-            tracing::warn!("`listen` has changed; listeners follow only after a restart");
-        }
-        tracing::info!(file = %self.path.display(), "the configuration was read again");
-        self.sources = loaded.sources;
-        self.seen = digest(&self.sources);
-        true
     }
 }
 
-fn log_problems(problems: &[Problem]) {
+impl Reading {
+    fn read_again(&self, sources: Sources, always: bool) -> (Outcome, Sources) {
+        if !always && !sources.have_changed() {
+            return (Outcome::Same, sources);
+        }
+        let attempt = config::attempt(&self.path, &*self.environment);
+        let outcome = match attempt.loaded {
+            Ok(loaded) => self.replace(&loaded),
+            Err(problems) => refused(problems.as_slice()),
+        };
+        (outcome, attempt.contents)
+    }
+
+    fn replace(&self, loaded: &Loaded) -> Outcome {
+        let former = match self.app.replace(&loaded.config) {
+            Ok(former) => former,
+            Err(problems) => {
+                for problem in &problems.0 {
+                    tracing::error!(%problem, "the changed configuration cannot be used and the former one stays");
+                }
+                let place = problems.0.first().map(|first| format!("filter `{}`: {}", first.filter, first.place));
+                return Outcome::Refused(problems.0.len(), place.unwrap_or_default());
+            }
+        };
+        for warning in &loaded.warnings {
+            tracing::warn!(place = %warning.place, "{}", warning.message);
+        }
+        tracing::info!(file = %self.path.display(), "the configuration was read again");
+        Outcome::Replaced(former, self.app.stays(&loaded.config))
+    }
+}
+
+fn refused(problems: &[Problem]) -> Outcome {
     for problem in problems {
         tracing::error!(
             place = %problem.place,
@@ -94,13 +153,6 @@ fn log_problems(problems: &[Problem]) {
             "the changed configuration cannot be used and the former one stays"
         );
     }
-}
-
-/// What the files hold; `None` while one of them cannot be read.
-fn digest(sources: &[PathBuf]) -> Option<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    for source in sources {
-        hasher.update(blake3::hash(&std::fs::read(source).ok()?).as_bytes());
-    }
-    Some(*hasher.finalize().as_bytes())
+    let place = problems.first().map(|first| first.place.to_string());
+    Outcome::Refused(problems.len(), place.unwrap_or_default())
 }

@@ -120,6 +120,12 @@ impl Bound {
         self.admin.as_ref().map(Admin::address)
     }
 
+    /// What `/readyz` tells.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
     /// Where health is told without TLS, and nothing else.
     #[must_use]
     pub fn health_address(&self) -> Option<Address> {
@@ -137,9 +143,12 @@ impl Bound {
                 let (files, metrics, address) =
                     (Arc::clone(files), Arc::clone(&metrics), listener.address().to_string());
                 show_expiry(&files, &metrics, &address);
+                let (readiness, about) = (readiness.clone(), format!("tls of {address}"));
                 background.spawn(async move {
                     let reloaded = |usable| {
                         metrics.tls_reloaded(&address, usable);
+                        let what = "the changed files cannot be used and the former ones serve; the log says why";
+                        readiness.note(&about, (!usable).then(|| what.to_owned()));
                         show_expiry(&files, &metrics, &address);
                     };
                     files.keep_fresh(reloaded).await;

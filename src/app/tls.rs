@@ -115,7 +115,8 @@ impl TlsFiles {
     pub async fn keep_fresh(&self, reloaded: impl Fn(bool)) {
         let settings = &self.settings;
         let paths = [Some(&settings.certificate), Some(&settings.key), settings.client_ca.as_ref()];
-        let mut watch = FileWatch::new(paths.into_iter().flatten().map(PathBuf::as_path));
+        let paths = || paths.into_iter().flatten().map(PathBuf::as_path);
+        let mut watch = FileWatch::new(paths());
         let mut seen = Some(self.first);
         // The files may have changed between the first reading and the start of the watch.
         loop {
@@ -130,7 +131,10 @@ impl TlsFiles {
                     reloaded(false);
                 }
             }
-            watch.changed().await;
+            if !watch.follow(paths()) {
+                watch.changed().await;
+                watch.follow(paths());
+            }
         }
     }
 

@@ -15,39 +15,56 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// How often to look without having been told, for file systems and changes that tell nothing.
 const POLL: Duration = Duration::from_secs(60);
 
+/// How many links one path may lead through.
+const MAX_LINKS: usize = 40;
+
 /// Waits for changes near a set of files.
 #[derive(Debug)]
 pub struct FileWatch {
+    directories: BTreeSet<PathBuf>,
     events: mpsc::Receiver<()>,
     _watcher: Option<RecommendedWatcher>,
 }
 
 impl FileWatch {
-    /// Watches the directories that hold `paths`.
+    /// Watches the directories that hold `paths`, and those that hold the links on the way to them.
     ///
     /// The directory, not the file: Kubernetes swaps a mounted `ConfigMap` or `Secret` by renaming a symbolic link
     /// beside it, and a watch on the file itself goes blind at the first swap.
     #[must_use]
     pub fn new<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
-        let directories: BTreeSet<PathBuf> = paths.into_iter().map(directory_of).collect();
+        Self::on(directories(paths))
+    }
+
+    fn on(directories: BTreeSet<PathBuf>) -> Self {
         let (told, events) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, may_be_a_change) {
                 let _one_is_already_waiting = told.try_send(());
             }
         });
-        let watcher = watcher.and_then(|mut watcher| {
+        let failed = |error: notify::Error| {
+            tracing::warn!(%error, every = ?POLL, "cannot be told of changed files and will look from time to time");
+        };
+        let watcher = watcher.map_err(failed).ok().map(|mut watcher| {
             for directory in &directories {
-                watcher.watch(directory, RecursiveMode::NonRecursive)?;
+                // One that cannot be watched must not blind us for the others.
+                let _told_in_the_log = watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed);
             }
-            Ok(watcher)
+            watcher
         });
-        let watcher = watcher
-            .inspect_err(|error| {
-                tracing::warn!(%error, every = ?POLL, "cannot be told of changed files and will look from time to time");
-            })
-            .ok();
-        Self { events, _watcher: watcher }
+        Self { directories, events, _watcher: watcher }
+    }
+
+    /// Watches `paths` from now on; `true` if that means other directories than before, because other files are named or
+    /// a link leads elsewhere. What changed in between is then known to nobody: look.
+    pub fn follow<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) -> bool {
+        let directories = directories(paths);
+        let others = directories != self.directories;
+        if others {
+            *self = Self::on(directories);
+        }
+        others
     }
 
     /// Returns when the files might have changed, and the change has settled; also now and then without a reason.
@@ -60,6 +77,38 @@ impl FileWatch {
             () = time::sleep(POLL) => {}
         }
     }
+}
+
+/// Where a change to one of `paths` shows.
+fn directories<'p>(paths: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for path in paths {
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            found.insert(existing(directory_of(&path)));
+            let Some((link, rest)) = first_link(&path) else { break };
+            let directory = directory_of(&link);
+            let Ok(target) = std::fs::read_link(&link) else { break };
+            path = directory.join(target).join(rest);
+            found.insert(existing(directory));
+        }
+    }
+    found
+}
+
+/// The first part of `path` that is a symbolic link, and what follows it.
+fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let mut upwards: Vec<&Path> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
+    upwards.reverse();
+    let link = upwards.into_iter().find(|part| part.is_symlink())?;
+    let rest = path.strip_prefix(link).ok()?;
+    Some((link.to_owned(), rest.to_owned()))
+}
+
+/// The directory itself, or the nearest above it that is there, in which it may appear.
+fn existing(directory: PathBuf) -> PathBuf {
+    let there = directory.ancestors().find(|above| above.is_dir()).map(Path::to_owned);
+    there.unwrap_or(directory)
 }
 
 fn directory_of(path: &Path) -> PathBuf {

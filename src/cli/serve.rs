@@ -84,7 +84,7 @@ async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
         }
     };
     let app = match App::new(&loaded.config, Arc::new(SystemClock)) {
-        Ok(app) => app,
+        Ok(app) => Arc::new(app),
         Err(error) => return refuse(&error),
     };
     let bound = match app.open().await {
@@ -92,6 +92,7 @@ async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
         Err(error) => return refuse(&error.into()),
     };
     announce(&bound, loaded);
+    let reloader = Reloader::new(app, args.config.clone(), Arc::new(ProcessEnvironment), loaded, bound.readiness());
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let running = bound.run(async {
         let _stop_was_said_or_dropped = stopped.await;
@@ -100,7 +101,7 @@ async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
     let living = async {
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "asked to end"),
-            () = Reloader::new(&app, &args.config, &ProcessEnvironment, loaded).keep_fresh(&asked) => {}
+            () = reloader.keep_fresh(&asked) => {}
             () = pass_on(&mut hang_up, &asked) => {}
         }
         let _server_is_gone = stop.send(());

@@ -13,6 +13,7 @@ mod raw_idm;
 mod raw_listen;
 mod salvage;
 mod shape;
+mod sources;
 mod substitute;
 #[cfg(test)]
 mod tests;
@@ -21,11 +22,13 @@ mod tree;
 pub use environment::{Environment, ProcessEnvironment};
 pub use problem::{Place, Problem, Problems};
 pub use raw::schema;
+pub use sources::Sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use sources::Source;
 
 use crate::request::PathPolicy;
 use crate::{access, account_status, audit, credential, directory, introspection, listen, response, script, subject};
@@ -83,6 +86,17 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// Every file it was made of; a change in one of them calls for a reload.
     pub sources: Vec<PathBuf>,
+    /// The same, with what was in them.
+    pub contents: Sources,
+}
+
+/// What became of reading a configuration, usable or not.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The configuration, or what is wrong with it.
+    pub loaded: Result<Loaded, Problems>,
+    /// Every file that was looked at: whoever wants to know whether another attempt is worth it watches these.
+    pub contents: Sources,
 }
 
 /// Reads a configuration file.
@@ -90,6 +104,12 @@ pub struct Loaded {
 /// # Errors
 /// Every problem that was found, each with its place.
 pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
+    load_as(path, env, false).loaded
+}
+
+/// As [`load`], and tells which files were read even if they cannot be used.
+#[must_use]
+pub fn attempt(path: &Path, env: &dyn Environment) -> Attempt {
     load_as(path, env, false)
 }
 
@@ -99,20 +119,22 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
 /// # Errors
 /// Every problem that was found, each with its place.
 pub fn lint(path: &Path, env: &dyn Environment) -> Result<Vec<Problem>, Problems> {
-    load_as(path, env, true).map(|loaded| loaded.warnings)
+    load_as(path, env, true).loaded.map(|loaded| loaded.warnings)
 }
 
-fn load_as(path: &Path, env: &dyn Environment, lint: bool) -> Result<Loaded, Problems> {
+fn load_as(path: &Path, env: &dyn Environment, lint: bool) -> Attempt {
     let name = path.display().to_string();
-    let text = std::fs::read(path).map_err(|error| file_error(&error));
+    let read = std::fs::read(path);
+    let itself = Source::new(path.to_owned(), read.as_deref().ok());
+    let text = read.map_err(|error| file_error(&error));
     let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
-    let text = text.map_err(|error| {
-        Problems::new(vec![Problem::new(&Place::whole(&name.as_str().into()), format!("the file {error}"))])
-    })?;
-    let base = path.parent().unwrap_or(Path::new(""));
-    let mut loaded = parse_as(&text, &name, base, env, lint)?;
-    loaded.sources.insert(0, path.to_owned());
-    Ok(loaded)
+    match text {
+        Ok(text) => parse_as(&text, &name, path.parent().unwrap_or(Path::new("")), env, lint, Some(itself)),
+        Err(error) => {
+            let problem = Problem::new(&Place::whole(&name.as_str().into()), format!("the file {error}"));
+            Attempt { loaded: Err(Problems::new(vec![problem])), contents: Sources::new(vec![itself]) }
+        }
+    }
 }
 
 /// Reads a configuration's text. `name` is what problems call it, and its ending tells JSON from YAML; relative paths in
@@ -121,26 +143,29 @@ fn load_as(path: &Path, env: &dyn Environment, lint: bool) -> Result<Loaded, Pro
 /// # Errors
 /// Every problem that was found, each with its place.
 pub fn parse(text: &str, name: &str, base: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
-    parse_as(text, name, base, env, false)
+    parse_as(text, name, base, env, false, None).loaded
 }
 
-fn parse_as(text: &str, name: &str, base: &Path, env: &dyn Environment, lint: bool) -> Result<Loaded, Problems> {
+/// `itself`: the file that `text` was read from.
+fn parse_as(text: &str, name: &str, base: &Path, env: &dyn Environment, lint: bool, itself: Option<Source>) -> Attempt {
     let file: Arc<str> = name.into();
     let mut cx = meaning::Context {
         env,
         base: base.to_owned(),
         problems: Vec::new(),
         warnings: Vec::new(),
-        sources: Vec::new(),
+        sources: Vec::from_iter(itself),
         lint,
     };
     let config = read(text, &file, &mut cx);
-    match config {
+    let contents = Sources::new(cx.sources);
+    let loaded = match config {
         Some(config) if cx.problems.is_empty() => {
             let mut warnings = cx.warnings;
             warnings.sort();
             warnings.dedup();
-            Ok(Loaded { config, warnings, sources: cx.sources })
+            let sources = contents.paths().map(Path::to_owned).collect();
+            Ok(Loaded { config, warnings, sources, contents: contents.clone() })
         }
         _ => {
             if cx.problems.is_empty() {
@@ -148,7 +173,8 @@ fn parse_as(text: &str, name: &str, base: &Path, env: &dyn Environment, lint: bo
             }
             Err(Problems::new(cx.problems))
         }
-    }
+    };
+    Attempt { loaded, contents }
 }
 
 /// The steps: tree, expressions, other files, shape, meaning. Each needs the one before it without a problem.

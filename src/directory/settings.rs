@@ -28,7 +28,7 @@ pub struct FileUsers {
 }
 
 /// How to reach an identity manager.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdmSettings {
     /// Its CREST root, e.g. `https://idm.example/openidm`.
     pub url: Url,
@@ -47,7 +47,7 @@ pub struct IdmSettings {
 }
 
 /// How Keyward authenticates to the identity manager.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdmAuth {
     /// Not at all.
     None,

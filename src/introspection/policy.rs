@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::token::ActiveToken;
 
 /// What a token must be beyond "active".
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenPolicy {
     /// `scopes`: all of them must be in the token (A8).
     pub scopes: Vec<String>,

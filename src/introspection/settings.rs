@@ -8,7 +8,7 @@ pub use crate::client_auth::ClientAuthentication;
 use crate::secret::Secret;
 
 /// How to ask (RFC 7662) and how to remember.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `tokenIntrospectUrl`, used as it is, query string included (A7).
     pub endpoint: Url,
@@ -31,7 +31,7 @@ pub struct Settings {
 }
 
 /// The token cache (A25, J16).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheSettings {
     /// `cache.maxTimeout`.
     pub max_timeout: MaxTimeout,

@@ -24,6 +24,7 @@
 //! | `monitoring` | alert rules, their pages and the dashboard, held against Keyward's metrics; promtool, a real Prometheus |
 //! | `person` | a person with grpcurl |
 //! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
+//! | `reload` | changed files under a running server: what follows, what is told, what is remembered |
 //! | `server` | listeners, health, reflection, the way the server ends |
 //! | `threats` | published weaknesses that no case file can tell, and the table of what holds each |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
@@ -60,6 +61,7 @@ mod no_secrets;
 mod oidc_provider;
 mod person;
 mod real;
+mod reload;
 mod server;
 mod support;
 mod threats;

@@ -107,6 +107,12 @@ impl AuditWriter {
         Ok(Self { settings, outlet, seen: Arc::default(), tally })
     }
 
+    /// What it was started with.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Whether `decision` is one of the share that is written down. Asked once a decision.
     #[must_use]
     pub fn wants(&self, decision: &Decision) -> bool {

@@ -115,7 +115,7 @@ fn load(files: &IdmFiles, encrypted: bool, env: &dyn Environment, lint: bool) ->
         None => json!({ "style": "crest", "rules": [] }),
     };
     text.insert("access".to_owned(), access);
-    parse_as(&Value::Object(text).to_string(), STAND_IN, Path::new(""), env, lint)
+    parse_as(&Value::Object(text).to_string(), STAND_IN, Path::new(""), env, lint, None).loaded
 }
 
 /// The files that rules ask for, as `access.idm` names them.

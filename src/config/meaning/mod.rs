@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use super::environment::Environment;
 use super::problem::{Place, Problem};
 use super::raw;
+use super::sources::Source;
 use super::tree::{Entry, Kind, Node};
 use super::{Config, Filter};
 use crate::audit;
@@ -33,8 +34,8 @@ pub(super) struct Context<'e> {
     pub base: PathBuf,
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,
-    /// Every file that was read.
-    pub sources: Vec<PathBuf>,
+    /// Every file that was read, and what was in it.
+    pub sources: Vec<Source>,
     /// Whether warnings hold advice too, which may take longer than a start should.
     pub lint: bool,
 }
@@ -57,7 +58,7 @@ impl Context<'_> {
     pub fn read(&mut self, written: &str) -> Result<Vec<u8>, String> {
         let path = self.resolve(written);
         let read = std::fs::read(&path);
-        self.sources.push(path);
+        self.sources.push(Source::new(path, read.as_deref().ok()));
         read.map_err(|error| super::file_error(&error))
     }
 

@@ -28,8 +28,9 @@ fn product(name: &str) -> Loaded {
 
 #[test]
 fn the_product_sheet_s_example_means_what_it_says() {
-    let Loaded { config, warnings, sources } = product(PRODUCT);
+    let Loaded { config, warnings, sources, contents } = product(PRODUCT);
     assert_eq!(warnings, []);
+    assert!(contents.paths().eq(sources.iter().map(std::path::PathBuf::as_path)) && !contents.have_changed());
     assert!(sources[0].ends_with(PRODUCT) && sources[1].ends_with("am-client"), "{sources:?}");
     assert_eq!(config.listen.ext_authz[0].address, Address::Unix("/run/keyward/ext_authz.sock".into()));
     assert_eq!(config.listen.admin, "127.0.0.1:9902".parse().ok());
