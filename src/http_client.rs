@@ -8,6 +8,8 @@ use http::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 
+use crate::telemetry::trace::{self, Span, SpanKind};
+
 /// A client that follows no redirect, uses no proxy and reads no more than it was told to.
 ///
 /// Its calls have no time limit of their own: whoever calls has a deadline.
@@ -98,6 +100,23 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`]: there is no whole answer.
     pub async fn send(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<HttpAnswer, HttpError> {
+        let Some(span) = trace::span("HTTP", SpanKind::Client) else { return self.exchange(request).await };
+        describe(&span, request(&self.client));
+        let context = span.headers();
+        let answer = self.exchange(|client| request(client).headers(context.clone())).await;
+        match &answer {
+            Ok(answer) => {
+                span.set("http.response.status_code", i64::from(answer.status));
+                if answer.status >= 400 {
+                    span.fail("status");
+                }
+            }
+            Err(error) => span.fail(error.as_str()),
+        }
+        answer
+    }
+
+    async fn exchange(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<HttpAnswer, HttpError> {
         let mut answered = request(&self.client).send().await;
         if answered.as_ref().is_err_and(connection_was_stale) {
             answered = request(&self.client).send().await;
@@ -112,6 +131,32 @@ impl HttpClient {
             body => body?,
         };
         Ok(HttpAnswer { status, content_type, body })
+    }
+}
+
+/// Whom a request is for. SECURITY: without its path and query, which may say who somebody is.
+fn describe(span: &Span, request: RequestBuilder) {
+    let Ok(request) = request.build() else { return };
+    let method = request.method().as_str().to_owned();
+    span.rename(method.clone());
+    span.set("http.request.method", method);
+    if let Some(host) = request.url().host_str() {
+        span.set("server.address", host.to_owned());
+    }
+    if let Some(port) = request.url().port_or_known_default() {
+        span.set("server.port", i64::from(port));
+    }
+}
+
+impl HttpError {
+    /// The word used in traces.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::TimedOut(_) => "timeout",
+            Self::TooLarge(_) => "too_large",
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::telemetry::trace;
+
 /// The flights under way.
 ///
 /// A flight runs on a task of its own, so that it lands whoever hangs up, and is forgotten before its answer is told:
@@ -53,12 +55,12 @@ where
         drop(under_way);
         let landing = Landing { under_way: Arc::clone(&self.under_way), key };
         let flight = flight();
-        tokio::spawn(async move {
+        tokio::spawn(trace::carried(async move {
             let value = flight.await;
             // INVARIANT: out of the list before anyone hears the answer.
             drop(landing);
             sender.send_replace(Some(value));
-        });
+        }));
         Ticket { answer, joined: false }
     }
 

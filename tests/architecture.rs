@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 400;
 
 /// Crates and parts of `std` that only the rows naming them may name.
-const FENCED: [&str; 19] = [
+const FENCED: [&str; 23] = [
     "axum",
     "cel",
     "clap",
@@ -23,6 +23,10 @@ const FENCED: [&str; 19] = [
     "handlebars",
     "moka",
     "notify",
+    "opentelemetry",
+    "opentelemetry_otlp",
+    "opentelemetry_proto",
+    "opentelemetry_sdk",
     "prometheus_client",
     "reqwest",
     "oxc_parser",

@@ -10,6 +10,7 @@ pub mod reflection;
 pub mod reload;
 pub mod server;
 pub mod tls;
+mod traced;
 pub mod watch;
 
 use std::fmt;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::assemble::Outside;
+use super::traced::Traced;
 use crate::clock::Clock;
 use crate::config::Filter;
 use crate::deadline::Deadline;
@@ -17,6 +18,7 @@ use crate::ext_authz::service::DecisionMetrics;
 use crate::introspection::{self, Endpoint, Introspector, Observer, TokenPolicy};
 use crate::script::{RunObserver, Turns};
 use crate::telemetry::metrics::{CacheCounts, CacheSource, Limit, Metrics};
+use crate::telemetry::trace;
 
 /// Real servers, asked over the network, timed and counted.
 #[derive(Debug)]
@@ -139,7 +141,7 @@ impl Outside for RealServers {
             policy: filter.token_policy.clone(),
             introspector: Arc::clone(&introspector),
         });
-        Ok(introspector)
+        Ok(if trace::is_on() { Arc::new(Traced(introspector)) } else { introspector })
     }
 
     fn script_turns(&self, script: &'static str) -> Turns {
@@ -157,7 +159,7 @@ impl Outside for RealServers {
                     settings: (**settings).clone(),
                     directory: Arc::clone(&directory),
                 });
-                Ok(directory)
+                Ok(if trace::is_on() { Arc::new(Traced(directory)) } else { directory })
             }
         }
     }
@@ -175,9 +177,7 @@ impl<D: UserDirectory> UserDirectory for Timed<D> {
         let started = Instant::now();
         let answer = self.inner.find(query, deadline).await;
         let outcome = match &answer {
-            Ok(Found::One(_)) => "found",
-            Ok(Found::Nobody) => "nobody",
-            Ok(Found::Ambiguous) => "ambiguous",
+            Ok(found) => found.as_str(),
             Err(error) => error.as_str(),
         };
         self.metrics.directory_asked(outcome, started.elapsed());

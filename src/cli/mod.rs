@@ -6,6 +6,7 @@ mod dev;
 mod health;
 mod idm;
 mod serve;
+mod traces;
 mod validate;
 
 use std::fmt::Display;

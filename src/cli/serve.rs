@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::{Outcome, complain, runtime};
+use super::{Outcome, complain, runtime, traces};
 use crate::app::reload::Reloader;
 use crate::app::server::{Bound, Drain, Drained};
 use crate::app::{App, StartError};
@@ -66,7 +66,14 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
     };
     match runtime() {
         Ok(runtime) => {
-            let outcome = runtime.block_on(serve(args, &loaded, drain));
+            let outcome = runtime.block_on(async {
+                let exporting = traces::start();
+                let outcome = serve(args, &loaded, drain).await;
+                if let Some(exporting) = exporting {
+                    exporting.end().await;
+                }
+                outcome
+            });
             // What is still open has had its time.
             runtime.shutdown_background();
             outcome

@@ -60,6 +60,18 @@ pub enum Found {
     Ambiguous,
 }
 
+impl Found {
+    /// The word used in metrics and traces.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::One(_) => "found",
+            Self::Nobody => "nobody",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+}
+
 /// Why the directory gave no word: an outage, never "no such user".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {

@@ -24,6 +24,7 @@ use crate::decision::{Decision, Denial, Outage};
 use crate::listen::Limits;
 use crate::request::{RequestView, is_ambiguous_authority};
 use crate::response::{Reply, Responder};
+use crate::telemetry::trace::{self, Span};
 
 /// How long a check may take when the caller names no deadline.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
@@ -108,7 +109,12 @@ impl AuthorizationService {
         let mut record = DecisionRecord::default();
         let view = view(check);
         let filter = view.as_ref().and_then(|request| authorizer.select(request));
-        let decision = self.decide(view.as_ref(), filter, deadline, &mut record).await;
+        let span = trace::check(|name| view.as_ref()?.headers.single(name));
+        let deciding = self.decide(view.as_ref(), filter, deadline, &mut record);
+        let decision = trace::within(span.as_ref(), deciding).await;
+        if let Some(span) = span {
+            tell(&span, filter, &decision);
+        }
         let reply = self.reply(view.as_ref(), filter, &decision);
         let took = guard.decided(&decision);
         if self.audit.wants(&decision) {
@@ -184,6 +190,21 @@ impl Authorization for AuthorizationService {
             tracing::error!("answering a check ended in a panic; the request is refused");
             encode(self.without_filter.unavailable())
         })))
+    }
+}
+
+/// What a check's span says. A denial is an answer like another; only the lack of a verdict is a failure.
+fn tell(span: &Span, filter: Option<&Filter>, decision: &Decision) {
+    span.set("rpc.response.status_code", "OK");
+    span.set("keyward.decision", decision.outcome());
+    span.set("keyward.reason", decision.reason());
+    if let Some(filter) = filter {
+        span.set("keyward.filter", filter.name.to_string());
+    }
+    match decision {
+        Decision::Allow(permit) => span.set("keyward.rule", permit.rule().to_owned()),
+        Decision::Deny(_) => {}
+        Decision::Outage(outage) => span.fail(outage.as_str()),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 
 use super::engine::{Script, ScriptError};
 use crate::deadline::Deadline;
+use crate::telemetry::trace::{self, SpanKind};
 
 /// The longest a run may take, whatever the check's own deadline.
 const LONGEST_RUN: Duration = Duration::from_secs(1);
@@ -92,17 +93,26 @@ impl Turns {
             let turn = Turn { permit: Arc::new(Mutex::new(Some(permit))), stuck: Arc::clone(&script.stuck) };
             let until = Instant::now() + deadline.remaining().min(LONGEST_RUN);
             let mut waiter = Waiter { turn: turn.clone(), until, ended: false };
-            let run = tokio::task::spawn_blocking(move || {
+            let run = tokio::task::spawn_blocking(trace::carried_over(move || {
                 let _turn = turn.end_with_me();
                 body(until)
-            });
+            }));
             let outcome = run.await;
             waiter.ended = true;
             outcome.unwrap_or_else(|_| Err(ScriptError::Other("the engine broke".to_owned()).into()))
         };
-        let ended = timeout_at(deadline.instant(), run).await.unwrap_or_else(|_| Err(ScriptError::Deadline.into()));
+        let span = trace::span("script", SpanKind::Internal);
+        let ended = trace::within(span.as_ref(), timeout_at(deadline.instant(), run)).await;
+        let ended = ended.unwrap_or_else(|_| Err(ScriptError::Deadline.into()));
+        let failure = ended.as_ref().err().map(RunError::word);
         if let Some((script, observer)) = &self.observer {
-            observer.ran(script, ended.as_ref().err().map_or("done", RunError::word), asked_at.elapsed());
+            observer.ran(script, failure.unwrap_or("done"), asked_at.elapsed());
+            if let Some(span) = &span {
+                span.set("keyward.script", *script);
+            }
+        }
+        if let (Some(span), Some(word)) = (span, failure.filter(|word| *word != "refused")) {
+            span.fail(word);
         }
         ended
     }

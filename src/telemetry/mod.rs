@@ -1,4 +1,5 @@
-//! What can an operator see from outside? Logs and metrics: instruments without knowledge of what is decided.
+//! What can an operator see from outside? Logs, metrics and traces: instruments without knowledge of what is decided.
 
 pub mod logging;
 pub mod metrics;
+pub mod trace;

@@ -28,6 +28,7 @@
 //! | `server` | listeners, health, reflection, the way the server ends |
 //! | `threats` | published weaknesses that no case file can tell, and the table of what holds each |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
+//! | `traces` | spans, as an OTLP receiver and a real OpenTelemetry Collector get them |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
 //!
 //! The real parts (Envoy, `oidc-provider`, grpcurl) are installed by `make parts`; a test whose part is missing fails.
@@ -66,3 +67,4 @@ mod server;
 mod support;
 mod threats;
 mod tls;
+mod traces;

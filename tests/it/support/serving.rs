@@ -20,6 +20,15 @@ pub struct Serving {
 impl Serving {
     /// Serves `configuration`, as `edit` makes it fit a test machine; `edit` is told a folder of its own.
     pub fn start(configuration: &str, edit: impl FnOnce(String, &Path) -> String) -> Self {
+        Self::start_with(configuration, edit, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub fn start_with(
+        configuration: &str,
+        edit: impl FnOnce(String, &Path) -> String,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let admin = unused_address();
         let text = edit(configuration.replace("127.0.0.1:9902", &admin.to_string()), directory.path());
@@ -29,6 +38,7 @@ impl Serving {
             .args(["serve", "--log-format", "json", "--drain-grace", "0", "--config"])
             .arg(&file)
             .env("MESH_RS_SECRET", "s3cret")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(fs::File::create(directory.path().join("stdout")).unwrap())
             .stderr(fs::File::create(directory.path().join("stderr")).unwrap())
@@ -53,7 +63,15 @@ impl Serving {
         }
     }
 
-    fn log(&self) -> String {
+    /// Asks it to end, and waits until it has.
+    pub fn end(&mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        self.child.wait().unwrap();
+    }
+
+    /// What it said on standard error.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.file("stderr")).unwrap_or_default()
     }
 }

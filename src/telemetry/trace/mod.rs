@@ -1,0 +1,144 @@
+//! Where in a request's long way through many servers does a check stand? OpenTelemetry spans, where somebody collects them.
+//!
+//! Where nobody does, each of these functions is one load from memory. No span holds a credential, or who somebody is.
+
+mod export;
+
+pub use export::{Exporting, TracesError, start};
+pub use opentelemetry::trace::SpanKind;
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use futures_util::future::Either;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
+use opentelemetry::trace::{FutureExt as _, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracer;
+
+/// Set once, where traces are wanted.
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+
+/// The method that a check's span is called after.
+const CHECK: &str = "envoy.service.auth.v3.Authorization/Check";
+
+/// Whether spans are made.
+#[must_use]
+pub fn is_on() -> bool {
+    TRACER.get().is_some()
+}
+
+/// Work that is under way; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Span(Context);
+
+/// The span of one check, below the span that the checked request's `traceparent` names; `header` gives a header's value.
+///
+/// `None` where no spans are made.
+pub fn check<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Span> {
+    let tracer = TRACER.get()?;
+    let sent = Sent { traceparent: header("traceparent"), tracestate: header("tracestate") };
+    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &sent);
+    let span = begin(tracer, CHECK, SpanKind::Server, &parent);
+    span.set("rpc.system.name", "grpc");
+    span.set("rpc.method", CHECK);
+    Some(span)
+}
+
+/// A span below the current one; `None` where no spans are made.
+#[must_use]
+pub fn span(name: &'static str, kind: SpanKind) -> Option<Span> {
+    TRACER.get().map(|tracer| begin(tracer, name, kind, &Context::current()))
+}
+
+/// `future`, to which `span` is the current one.
+pub fn within<F: Future>(span: Option<&Span>, future: F) -> impl Future<Output = F::Output> + use<F> {
+    match span {
+        Some(Span(context)) => Either::Left(future.with_context(context.clone())),
+        None => Either::Right(future),
+    }
+}
+
+/// `future`, to which the span that is current now is the current one also on another task.
+pub fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+    if is_on() { Either::Left(future.with_context(Context::current())) } else { Either::Right(future) }
+}
+
+/// `body`, to which the span that is current now is the current one also on another thread.
+pub fn carried_over<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let context = is_on().then(Context::current);
+    move || {
+        let _current = context.map(Context::attach);
+        body()
+    }
+}
+
+fn begin(tracer: &SdkTracer, name: &'static str, kind: SpanKind, parent: &Context) -> Span {
+    let span = tracer.build_with_context(tracer.span_builder(name).with_kind(kind), parent);
+    Span(parent.with_span(span))
+}
+
+impl Span {
+    /// Says something about the work. SECURITY: `value` is no credential and no name of a person.
+    pub fn set(&self, key: &'static str, value: impl Into<opentelemetry::Value>) {
+        self.0.span().set_attribute(KeyValue::new(key, value));
+    }
+
+    /// Gives the span the name that turned out to be right.
+    pub fn rename(&self, name: impl Into<std::borrow::Cow<'static, str>>) {
+        self.0.span().update_name(name);
+    }
+
+    /// The work failed, for this reason. A denial is no failure.
+    pub fn fail(&self, reason: &'static str) {
+        self.set("error.type", reason);
+        self.0.span().set_status(Status::error(reason));
+    }
+
+    /// The headers by which another server learns that it works for this span (W3C Trace Context).
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = Headers(HeaderMap::new());
+        TraceContextPropagator::new().inject_context(&self.0, &mut headers);
+        headers.0
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        // Not when the last context is: what runs on after its check has been given up would keep the check's span open.
+        self.0.span().end();
+    }
+}
+
+/// What a client sent to say where it stands.
+struct Sent<'a> {
+    traceparent: Option<&'a str>,
+    tracestate: Option<&'a str>,
+}
+
+impl Extractor for Sent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => self.traceparent,
+            "tracestate" => self.tracestate,
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent", "tracestate"]
+    }
+}
+
+struct Headers(HeaderMap);
+
+impl Injector for Headers {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
