@@ -9,10 +9,12 @@ mod names;
 mod pattern;
 mod rule;
 pub mod settings;
+mod walk;
 mod when;
 
 pub use facts::{Moment, Reach};
 pub use settings::Settings;
+pub use walk::{Notes, RuleStep, RuleSteps, Walk, Which};
 
 use std::sync::Arc;
 
@@ -33,7 +35,7 @@ pub struct AccessRules {
     /// Without a trailing slash: empty for the root.
     context_path: Box<str>,
     honour_method_override: bool,
-    rules: Box<[Rule]>,
+    rules: Arc<[Rule]>,
     index: Index,
     reach: Reach,
 }
@@ -100,17 +102,6 @@ pub enum AccessError {
     },
 }
 
-/// What one rule said about a request: for `check` and `explain`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleStep {
-    /// The rule's name or place.
-    pub rule: String,
-    /// The CREST or HTTP request it was asked about, e.g. `create managed/user`.
-    pub asked: String,
-    /// `None`: it grants. Else the first thing it lacked, in the order of E6, for people.
-    pub lacked: Option<String>,
-}
-
 impl AccessRules {
     /// Compiles the rules.
     ///
@@ -172,51 +163,43 @@ impl AccessRules {
         principal: &Arc<Principal>,
         moment: Moment,
     ) -> Result<Permit, AccessError> {
-        let asks = self.asks(request, path)?;
-        let facts = |ask| Facts { request, path, principal, ask, moment, reach: &self.reach };
-        let first = self.granting_rule(&facts(asks.first())).await?;
-        let rule = match asks.second() {
-            None => Arc::clone(&first.name),
-            Some(ask) => {
-                let second = self.granting_rule(&facts(ask)).await?;
-                format!("{}+{}", first.name, second.name).into()
-            }
-        };
-        Ok(Permit { principal: Arc::clone(principal), rule })
+        self.admit_noting(request, path, principal, moment, &mut Notes::default()).await
     }
 
-    /// What each rule says about the request, in order, up to the one that grants.
+    /// As [`AccessRules::admit`], and notes what each rule said, from which it can be explained later.
     ///
-    /// Empty where the rules are not asked at all: what [`AccessRules::admit`] answers then says why.
-    #[must_use]
-    pub async fn explain(
+    /// # Errors
+    /// [`AccessError`].
+    pub async fn admit_noting(
         &self,
         request: &RequestView<'_>,
         path: &RequestPath<'_>,
         principal: &Arc<Principal>,
         moment: Moment,
-    ) -> Vec<RuleStep> {
-        let Ok(asks) = self.asks(request, path) else { return Vec::new() };
-        let mut steps = Vec::new();
-        for ask in asks.iter() {
-            let facts = Facts { request, path, principal, ask, moment, reach: &self.reach };
-            let mut verdict = Ok(Some(Lack::Pattern));
-            for rule in &self.rules {
-                verdict = evaluate(rule, &facts).await;
-                let lacked = match &verdict {
-                    Ok(lack) => lack.map(|lack| rule.describe(lack, ask, principal)),
-                    Err(failure) => Some(format!("{failure}; the walk ends here")),
-                };
-                steps.push(RuleStep { rule: rule.name.to_string(), asked: ask.for_people(), lacked });
-                if !matches!(verdict, Ok(Some(_))) {
-                    break;
-                }
+        notes: &mut Notes,
+    ) -> Result<Permit, AccessError> {
+        let asks = self.asks(request, path)?;
+        let facts = |ask| Facts { request, path, principal, ask, moment, reach: &self.reach };
+        let first = self.way(&facts(asks.first())).await;
+        let second = match asks.second() {
+            Some(ask) if first.granted.is_ok() => Some((ask, self.way(&facts(ask)).await)),
+            _ => None,
+        };
+        let refused = first.granted.is_err() || second.as_ref().is_some_and(|(_, way)| way.granted.is_err());
+        if refused || notes.of_allows {
+            let mut walk = Walk::new(&self.rules, principal);
+            walk.push(asks.first(), &first, principal);
+            if let Some((ask, way)) = &second {
+                walk.push(ask, way, principal);
             }
-            if !matches!(verdict, Ok(None)) {
-                break;
-            }
+            notes.walk = Some(walk);
         }
-        steps
+        let (_, first) = first.granted?;
+        let rule = match second {
+            None => Arc::clone(&first.name),
+            Some((_, way)) => format!("{}+{}", first.name, way.granted?.1.name).into(),
+        };
+        Ok(Permit { principal: Arc::clone(principal), rule })
     }
 
     /// What the rules are asked about a request.
@@ -240,33 +223,45 @@ impl AccessRules {
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     }
 
-    /// The first rule that grants (E5). A condition that fails ends the walk (J20).
-    async fn granting_rule(&self, facts: &Facts<'_>) -> Result<&Rule, AccessError> {
-        let mut lacking_scopes = Vec::new();
+    /// The way of one question to the first rule that grants (E5). A condition that fails ends it (J20).
+    async fn way(&self, facts: &Facts<'_>) -> Way<'_> {
+        let mut late = Vec::new();
         let roles = facts.principal.roles.iter().map(Role::as_str);
-        let candidates = self.index.candidates(facts.ask.path, roles);
-        for rule in candidates.into_iter().filter_map(|number| self.rules.get(number)) {
+        for number in self.index.candidates(facts.ask.path, roles) {
+            let Some(rule) = self.rules.get(number) else { continue };
             match evaluate(rule, facts).await {
-                Ok(None) => return Ok(rule),
-                Ok(Some(Lack::Scopes)) => lacking_scopes.push(rule),
-                Ok(Some(_)) => {}
-                Err(Failure::Condition(message)) => {
-                    return Err(AccessError::ConditionFailed { rule: rule.name.to_string(), message });
-                }
-                Err(Failure::Directory(error)) => {
-                    return Err(AccessError::NoWord { rule: rule.name.to_string(), error });
+                Ok(None) => return Way { late, granted: Ok((number, rule)), failed: None },
+                Ok(Some(lack @ (Lack::Scopes | Lack::When | Lack::CustomAuthz))) => late.push((number, lack)),
+                Ok(Some(Lack::Pattern | Lack::Excluded(_) | Lack::Roles | Lack::Method | Lack::Action)) => {}
+                Err(failure) => {
+                    let (failed, rule) = (Some((number, failure.to_string())), rule.name.to_string());
+                    let error = match failure {
+                        Failure::Condition(message) => AccessError::ConditionFailed { rule, message },
+                        Failure::Directory(error) => AccessError::NoWord { rule, error },
+                    };
+                    return Way { late, granted: Err(error), failed };
                 }
             }
         }
         // Scopes are named only where they were the one thing missing: the conditions after them hold.
-        for rule in lacking_scopes {
+        for rule in late.iter().filter(|(_, lack)| *lack == Lack::Scopes).filter_map(|(at, _)| self.rules.get(*at)) {
             if let Ok(None) = rule.unmet_condition(facts).await {
-                let missing = rule.missing_scopes(facts.principal).map(str::to_owned);
-                return Err(AccessError::MissingScopes(missing.collect()));
+                let missing = rule.missing_scopes(facts.principal).map(str::to_owned).collect();
+                return Way { late, granted: Err(AccessError::MissingScopes(missing)), failed: None };
             }
         }
-        Err(AccessError::NoRule)
+        Way { late, granted: Err(AccessError::NoRule), failed: None }
     }
+}
+
+/// One question's way through the rules.
+struct Way<'r> {
+    /// What rules lacked that came as far as the scopes; by number.
+    late: Vec<(usize, Lack)>,
+    /// The rule that grants, by number.
+    granted: Result<(usize, &'r Rule), AccessError>,
+    /// The rule whose condition failed, by number, and why.
+    failed: Option<(usize, String)>,
 }
 
 /// Asks one rule, for a decision and for its explanation alike. The order is E6's, with the scopes before the conditions.

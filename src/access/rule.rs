@@ -9,7 +9,7 @@ use super::names::{Names, quoted};
 use super::pattern::Pattern;
 use super::settings::{Knowledge, RuleProblem, RuleSettings, Style};
 use super::when::When;
-use crate::principal::Principal;
+use crate::principal::{Principal, Role};
 
 /// A compiled rule.
 #[derive(Debug)]
@@ -190,8 +190,13 @@ impl Rule {
         self.custom_authz.as_ref()?.idm_only()
     }
 
-    /// What the rule lacks, for people.
-    pub(super) fn describe(&self, lack: Lack, ask: &Ask<'_>, principal: &Principal) -> String {
+    /// The pattern as it was written.
+    pub(super) fn written_pattern(&self) -> &str {
+        &self.written.pattern
+    }
+
+    /// What the rule lacks, for people; `principal` says which scopes are missing.
+    pub(super) fn describe(&self, lack: Lack, ask: &Ask<'_>, roles: &[Role], principal: Option<&Principal>) -> String {
         match lack {
             Lack::Pattern => format!("pattern: `{}` does not cover `{}`", self.written.pattern, ask.path),
             Lack::Excluded(item) => {
@@ -199,12 +204,15 @@ impl Rule {
                 format!("excludePatterns: `{pattern}` covers `{}`", ask.path)
             }
             Lack::Roles => {
-                let held = quoted(principal.roles.iter().map(crate::principal::Role::as_str));
+                let held = quoted(roles.iter().map(Role::as_str));
                 format!("roles: needs one of {}; the user has {held}", self.roles.for_people())
             }
             Lack::Method => format!("methods: `{}` is not among {}", ask.method, self.methods.for_people()),
             Lack::Action => format!("actions: `{}` is not among {}", ask.action, self.actions.for_people()),
-            Lack::Scopes => format!("scopes: the token lacks {}", quoted(self.missing_scopes(principal))),
+            Lack::Scopes => match principal {
+                Some(principal) => format!("scopes: the token lacks {}", quoted(self.missing_scopes(principal))),
+                None => format!("scopes: needs {}", quoted(self.scopes.iter().map(|scope| &**scope))),
+            },
             Lack::When => "when: the expression does not hold".to_owned(),
             Lack::CustomAuthz => match self.idm_only() {
                 Some(why) => format!("customAuthz: the rule never grants, since {why}"),

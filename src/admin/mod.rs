@@ -1,9 +1,10 @@
-//! Is the process alive, is it ready, what has it done? HTTP on a listener of its own.
+//! Is the process alive, is it ready, what has it done and decided? HTTP and gRPC on a listener of its own.
 
+pub mod api;
 pub mod readiness;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,6 +13,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::{TcpConnectInfo, TcpIncoming};
 
 use crate::telemetry::metrics::{self, Metrics};
 use readiness::Readiness;
@@ -28,7 +32,7 @@ struct Instruments {
 pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
-    instruments: Instruments,
+    routes: Routes,
 }
 
 impl Admin {
@@ -39,7 +43,17 @@ impl Admin {
     pub async fn bind(address: SocketAddr, readiness: Readiness, metrics: Arc<Metrics>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, instruments: Instruments { readiness, metrics } })
+        let routes = Routes::from(router(Instruments { readiness, metrics }));
+        Ok(Self { listener, address, routes })
+    }
+
+    /// Serves gRPC beside the pages, as `add` says.
+    ///
+    /// # Errors
+    /// Those of `add`.
+    pub fn serving<E>(self, add: impl FnOnce(Routes) -> Result<Routes, E>) -> Result<Self, E> {
+        let Self { listener, address, routes } = self;
+        Ok(Self { listener, address, routes: add(routes)? })
     }
 
     /// Where it listens, with the port the system chose if `0` was asked for.
@@ -50,10 +64,19 @@ impl Admin {
 
     /// Answers until it is dropped.
     pub async fn serve(self) {
-        if let Err(error) = axum::serve(self.listener, router(self.instruments)).await {
+        // Both on one port: pages by HTTP/1.1 or HTTP/2, services by HTTP/2.
+        let incoming = TcpIncoming::from(self.listener);
+        let served = Server::builder().accept_http1(true).serve_with_incoming(self.routes, incoming).await;
+        if let Err(error) = served {
             tracing::error!(%error, "the admin listener has ended");
         }
     }
+}
+
+/// Where a request came from.
+fn peer<B>(request: &axum::http::Request<B>) -> Option<IpAddr> {
+    let connection = request.extensions().get::<TcpConnectInfo>()?;
+    connection.remote_addr().map(|address| address.ip())
 }
 
 fn router(instruments: Instruments) -> Router {

@@ -24,6 +24,7 @@ use crate::audit::AuditWriter;
 use crate::authorizer::Authorizer;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::explain::Recent;
 use crate::ext_authz::AuthorizationService;
 use crate::listen::Settings;
 use crate::telemetry::metrics::{AuditCounts, Metrics};
@@ -41,6 +42,7 @@ pub struct App {
     audit: AuditWriter,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    recent: Arc<Recent>,
 }
 
 impl App {
@@ -56,8 +58,8 @@ impl App {
         metrics.watch_audit(move || AuditCounts { written: tally.written(), dropped: tally.dropped() });
         metrics.configured(clock.now().as_second());
         let authorizer = Arc::new(ArcSwap::from_pointee(authorizer));
-        let kept = Mutex::new(Arc::new(kept));
-        Ok(Self { listen: config.listen.clone(), authorizer, kept, audit, clock, metrics })
+        let (kept, recent) = (Mutex::new(Arc::new(kept)), Arc::new(Recent::new(config.explain)));
+        Ok(Self { listen: config.listen.clone(), authorizer, kept, audit, clock, metrics, recent })
     }
 
     /// Builds everything and throws it away, to find every problem.
@@ -86,9 +88,11 @@ impl App {
             Arc::clone(&self.clock),
             self.audit.clone(),
             Arc::<Metrics>::clone(&self.metrics),
-        );
-        let service = service.with_limits(&self.listen.limits);
-        Bound::bind(&self.listen, service.into_server(), Arc::clone(&self.metrics)).await
+        )
+        .keeping(Arc::clone(&self.recent))
+        .with_limits(&self.listen.limits);
+        let bound = Bound::bind(&self.listen, service.into_server(), Arc::clone(&self.metrics)).await?;
+        bound.with_decisions(Arc::clone(&self.recent))
     }
 
     /// Decides by `config` from now on; checks under way end as they began. Listeners stay as they are.
@@ -104,6 +108,8 @@ impl App {
         *kept = Arc::new(next);
         let former = self.authorizer.swap(Arc::new(authorizer));
         self.metrics.configured(self.clock.now().as_second());
+        // What is kept of earlier decisions lets go of the rules that made them.
+        self.recent.settle();
         Ok(Former(former))
     }
 
@@ -118,6 +124,7 @@ impl App {
             ("listen.drainDeadline", old.drain.deadline == new.drain.deadline),
             ("listen.limits", old.limits == new.limits),
             ("audit", self.audit.settings() == config.audit),
+            ("explain", self.recent.settings() == config.explain),
         ];
         keys.into_iter().filter_map(|(key, same)| (!same).then_some(key)).collect()
     }

@@ -3,6 +3,8 @@
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
+use crate::admin;
+
 /// The descriptor set of `envoy.service.auth.v3.Authorization` with all its imports, without source information:
 /// what `grpcurl -protoset` takes.
 pub const EXT_AUTHZ_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ext_authz.descriptors.bin"));
@@ -15,11 +17,24 @@ pub fn add_to(routes: Routes) -> Result<Routes, Error> {
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }
 
+/// Adds the reflection services, which tell of the admin API and themselves.
+///
+/// # Errors
+/// As [`add_to`].
+pub fn add_to_admin(routes: Routes) -> Result<Routes, Error> {
+    let builder = || reflection().register_encoded_file_descriptor_set(admin::api::DESCRIPTORS);
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+}
+
 fn builder() -> Builder<'static> {
-    // Each version tells of the other too: clients ask for either and list what they find.
-    Builder::configure()
+    reflection()
         .register_encoded_file_descriptor_set(EXT_AUTHZ_DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn reflection() -> Builder<'static> {
+    // Each version tells of the other too: clients ask for either and list what they find.
+    Builder::configure()
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         .include_reflection_service(false)

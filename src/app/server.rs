@@ -26,7 +26,9 @@ use super::listener::{BindError, Listener};
 use super::reflection;
 use super::tls::TlsFiles;
 use crate::admin::Admin;
+use crate::admin::api::AdminApi;
 use crate::admin::readiness::{Pending, Readiness};
+use crate::explain::Recent;
 pub use crate::listen::Drain;
 use crate::listen::{Address, Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
@@ -99,6 +101,16 @@ impl Bound {
             .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
         let routes = reflection::add_to(routes).map_err(BindError::Descriptors)?;
         Ok(Self { listeners, admin, probes, routes, service, health, readiness, starting, metrics, drain, limits })
+    }
+
+    /// Tells of decisions on the admin listener.
+    ///
+    /// # Errors
+    /// [`BindError::Descriptors`]: a broken build.
+    pub fn with_decisions(mut self, recent: Arc<Recent>) -> Result<Self, BindError> {
+        let add = |routes: Routes| reflection::add_to_admin(routes.add_service(AdminApi::new(recent)));
+        self.admin = self.admin.map(|admin| admin.serving(add)).transpose().map_err(BindError::Descriptors)?;
+        Ok(self)
     }
 
     /// Changes how the server ends.

@@ -6,7 +6,7 @@ pub use select::{Authorizer, Selectors};
 
 use std::sync::Arc;
 
-use crate::access::{AccessRules, Moment};
+use crate::access::{AccessRules, Moment, Notes};
 use crate::account_status;
 use crate::clock::Clock;
 use crate::credential::{self, Credential, CredentialPlace};
@@ -76,6 +76,8 @@ pub struct DecisionRecord {
     pub before_script: Option<Arc<Principal>>,
     /// Who it was, once that was known.
     pub principal: Option<Arc<Principal>>,
+    /// What each access rule said, once they were asked.
+    pub rules: Notes,
     /// What went wrong, for operators: texts that a client must not see.
     pub detail: Option<String>,
 }
@@ -121,7 +123,7 @@ impl Filter {
             };
             record.principal = Some(Arc::clone(&principal));
             let moment = Moment { now: clock.now(), deadline };
-            self.access.admit(request, &path, &principal, moment).await.map_err(|error| {
+            self.access.admit_noting(request, &path, &principal, moment, &mut record.rules).await.map_err(|error| {
                 record.detail = Some(error.to_string());
                 Stop::from_access(error, record.credential.is_some())
             })

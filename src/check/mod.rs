@@ -13,14 +13,14 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::access::Which;
 use crate::app::assemble::{AssemblyProblem, assemble};
 use crate::audit::AuditWriter;
 use crate::audit::settings::{AuditTarget, Settings as AuditSettings};
 use crate::clock::{Clock, FixedClock};
 use crate::config::{self, Environment, Problems};
 use crate::deadline::Deadline;
-use crate::decision::Decision;
-use crate::explain;
+use crate::explain::{self, Outcome};
 use crate::ext_authz::recorded::RecordedError;
 use crate::ext_authz::service::DecisionMetrics;
 use crate::ext_authz::{AuthorizationService, RecordedRequest};
@@ -50,6 +50,9 @@ pub struct Arguments {
     /// Answer with one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Tell what every access rule says, not only those that came near
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// How it was decided.
@@ -121,21 +124,18 @@ pub async fn run(
     let authorizer = Arc::new(ArcSwap::from_pointee(authorizer));
     let service = AuthorizationService::new(authorizer, clock, audit, Arc::new(Uncounted));
 
-    let explained = service.explain(&request, Deadline::after(DEADLINE)).await;
+    let which = if arguments.all { Which::All } else { Which::Near };
+    let explanation = service.explain(&request, which, Deadline::after(DEADLINE)).await;
     if let Some(missing) = outside.missing() {
         return Err(missing.into());
     }
-    let view = request.view();
     if arguments.json {
-        writeln!(out, "{:#}", explain::to_json(&explained, view.as_ref()))?;
+        writeln!(out, "{:#}", explanation.to_json())?;
     } else {
-        explain::write_text(&explained, view.as_ref(), style, out)?;
+        explain::write_text(&explanation, style, out)?;
     }
     out.flush()?;
-    Ok(match explained.decision {
-        Decision::Allow(_) => Verdict::Allowed,
-        Decision::Deny(_) | Decision::Outage(_) => Verdict::Refused,
-    })
+    Ok(if explanation.outcome() == Outcome::Allow { Verdict::Allowed } else { Verdict::Refused })
 }
 
 /// What is decided here is no traffic.

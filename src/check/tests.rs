@@ -65,6 +65,7 @@ impl Case {
             user: None,
             now: None,
             json: false,
+            all: false,
         };
         let mut case = Self { directory, arguments };
         case.write("users.yaml", USERS);
@@ -143,7 +144,7 @@ async fn an_allow_shows_every_step_and_every_edit() {
     let expected = "\
 ok  request        GET /orders/1
 ok  credential     a bearer token in the `Authorization` header
-ok  introspection  active until 2027-01-15T08:00:00Z, subject `alice`, scopes `orders`, `mail`
+ok  introspection  active until 2027-01-15T08:00:00Z, subject `alice`, scopes `orders`, `mail` (asked for this request)
 ok  token          accepted: time, type, issuer, audience, scopes
 ok  subject        `alice`, to be found in `managed/user`
 ok  user           `managed/user/alice` may log in
@@ -162,9 +163,9 @@ async fn a_denial_names_what_each_rule_lacked() {
     assert_eq!(outcome.verdict, Verdict::Refused);
     for line in [
         "no  access         no access rule grants this request",
-        "- admin: ",
-        "- write: ",
-        "- orders: ",
+        "- write: roles: needs one of `internal/role/clerk`",
+        "- orders: roles: needs one of `internal/role/clerk`",
+        "1 other rule does not come near this request",
         "deny: no_rule",
     ] {
         assert!(outcome.text.contains(line), "{line}: {}", outcome.text);
@@ -172,8 +173,12 @@ async fn a_denial_names_what_each_rule_lacked() {
     assert!(outcome.text.contains("the client gets 403 Forbidden"), "{}", outcome.text);
     let answer = Case::of("bob").json().await;
     assert_eq!((&answer["decision"], &answer["answer"]["status"]), (&json!("deny"), &json!(403)));
-    assert_eq!(answer["rules"].as_array().unwrap().len(), 3);
+    assert_eq!((answer["rules"].as_array().unwrap().len(), &answer["rulesLeftOut"]), (2, &json!(1)));
     assert!(answer["rules"].as_array().unwrap().iter().all(|rule| rule["grants"] == json!(false)));
+    let mut all = Case::of("bob");
+    all.arguments.all = true;
+    let outcome = all.run().await.unwrap();
+    assert!(outcome.text.contains("- admin: pattern: `/admin/*` does not cover"), "{}", outcome.text);
 }
 
 #[tokio::test]

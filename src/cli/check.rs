@@ -1,13 +1,12 @@
 //! How does one recorded request get its answer on a terminal?
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
-use super::{Outcome, complain, runtime};
+use super::{Outcome, complain, runtime, style};
 pub(super) use crate::check::Arguments;
 use crate::check::{self, CheckError, Verdict};
 use crate::clock::SystemClock;
-use crate::config::{Environment as _, ProcessEnvironment};
-use crate::explain::Style;
+use crate::config::ProcessEnvironment;
 
 /// 0: it would pass; 1: it would not; 2: what was given is not enough to say.
 pub(super) fn run(arguments: &Arguments) -> Outcome {
@@ -16,10 +15,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         Err(outcome) => return outcome,
     };
     let mut out = io::stdout();
-    // https://no-color.org: set to anything but nothing.
-    let coloured = out.is_terminal() && ProcessEnvironment.var("NO_COLOR").is_none_or(|value| value.is_empty());
-    let style = if coloured { Style::Coloured } else { Style::Plain };
-    match runtime.block_on(check::run(arguments, &SystemClock, &ProcessEnvironment, style, &mut out)) {
+    match runtime.block_on(check::run(arguments, &SystemClock, &ProcessEnvironment, style(), &mut out)) {
         Ok(Verdict::Allowed) => Outcome::Done,
         Ok(Verdict::Refused) => Outcome::No,
         Err(error) => {

@@ -53,7 +53,7 @@ pub(super) fn run(args: &HealthArgs) -> Outcome {
     Outcome::No
 }
 
-fn endpoint(address: &str) -> Result<Endpoint, Error> {
+pub(super) fn endpoint(address: &str) -> Result<Endpoint, Error> {
     let whole = address.starts_with("unix:") || address.contains("://");
     Endpoint::from_shared(if whole { address.to_owned() } else { format!("http://{address}") })
 }
@@ -79,7 +79,7 @@ fn refusal(status: &Status, service: &str) -> String {
 }
 
 /// The innermost cause: the layers above it only say that something went wrong.
-fn cause(error: &dyn std::error::Error) -> String {
+pub(super) fn cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

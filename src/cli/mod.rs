@@ -3,6 +3,7 @@
 mod check;
 #[cfg(feature = "dev")]
 mod dev;
+mod explain;
 mod health;
 mod idm;
 mod serve;
@@ -10,12 +11,14 @@ mod traces;
 mod validate;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::{Environment as _, ProcessEnvironment};
+use crate::explain::Style;
 use crate::{build_info, config};
 
 /// How a verb ends.
@@ -67,6 +70,8 @@ enum Verb {
     /// Try it: an authorization server, an upstream, Envoy if there is one, and Keyward between them
     #[cfg(feature = "dev")]
     Dev(dev::Arguments),
+    /// Tell why a running server decided as it did: the last refusals, or one decision by its id
+    Explain(explain::ExplainArgs),
     /// Ask a running server for its health
     Health(health::HealthArgs),
     /// Print the JSON schema of the configuration file
@@ -97,6 +102,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Check(args) => check::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(args) => dev::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Health(args) => health::run(&args),
         Verb::Schema => print(format_args!("{:#}", config::schema())),
         Verb::Version => print(format_args!("keyward {} (commit {})", build_info::VERSION, build_info::COMMIT)),
@@ -109,6 +115,14 @@ fn print(result: impl Display) -> Outcome {
         Ok(()) => Outcome::Done,
         Err(_) => Outcome::No,
     }
+}
+
+/// How results look on standard output.
+fn style() -> Style {
+    // https://no-color.org: set to anything but nothing.
+    let coloured =
+        io::stdout().is_terminal() && ProcessEnvironment.var("NO_COLOR").is_none_or(|value| value.is_empty());
+    if coloured { Style::Coloured } else { Style::Plain }
 }
 
 /// Writes why something could not be done.

@@ -9,6 +9,7 @@ pub mod import;
 mod meaning;
 mod problem;
 pub mod raw;
+mod raw_explain;
 mod raw_idm;
 mod raw_listen;
 mod salvage;
@@ -31,7 +32,9 @@ use jiff::tz::TimeZone;
 use sources::Source;
 
 use crate::request::PathPolicy;
-use crate::{access, account_status, audit, credential, directory, introspection, listen, response, script, subject};
+use crate::{
+    access, account_status, audit, credential, directory, explain, introspection, listen, response, script, subject,
+};
 
 /// A whole configuration, valid by construction.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub struct Config {
     pub listen: listen::Settings,
     /// `audit`.
     pub audit: audit::settings::Settings,
+    /// `explain`.
+    pub explain: explain::Settings,
     /// The filters; the single form is one named `default`. INVARIANT: at least one, names unique.
     pub filters: Vec<Filter>,
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+pub use super::raw_explain::{Explain, Readers};
 pub use super::raw_idm::{IdmConfiguration, IdmOnlyRules, Managed, MethodOverride};
 pub use super::raw_listen::{Limits, Listen, Listener};
 
@@ -19,6 +20,8 @@ pub struct File {
     pub listen: Option<Listen>,
     /// Which decisions are logged, one JSON line each.
     pub audit: Option<Audit>,
+    /// Which decisions are kept, to be explained later by `keyward explain`.
+    pub explain: Option<Explain>,
     /// Files (`.properties`, `.json`, `.yaml`) that `&{name}` is looked up in after the environment.
     pub property_files: Option<Vec<String>>,
     /// Several filters, each with its own authorization server, mappings, cache and rules. A key that a filter leaves out

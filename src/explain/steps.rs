@@ -1,12 +1,13 @@
 //! Which stages did the request pass, and at which did it stop?
 
+use super::Found;
+use super::message::Step;
 use crate::authorizer::DecisionRecord;
 use crate::credential::CredentialPlace;
 use crate::decision::{Decision, Denial, Outage};
-use crate::ext_authz::Explained;
 use crate::principal::{Origin, Principal, Role};
 use crate::request::RequestView;
-use crate::roles::DropReason;
+use crate::roles::{DropReason, Dropped};
 use crate::token::ActiveToken;
 
 /// A question that is asked on the way, in the order of asking.
@@ -70,30 +71,19 @@ impl Stage {
     }
 }
 
-/// What one stage found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// Which.
-    pub stage: Stage,
-    /// Whether the request went on from there.
-    pub passed: bool,
-    /// What was found, for people. Holds no credential.
-    pub text: String,
-}
-
 /// The stages up to the one that decided. Those that had nothing to do, as the directory for an anonymous request, are left out.
-#[must_use]
-pub fn steps(explained: &Explained, request: Option<&RequestView<'_>>) -> Vec<Step> {
-    let stop = stop(&explained.decision, &explained.record);
+pub(super) fn steps(found: &Found<'_>) -> Vec<Step> {
+    let stop = stop(found.decision, found.record);
+    let step = |stage: Stage, passed, text| Step { stage: stage.as_str().to_owned(), passed, text };
     let mut steps = Vec::new();
     for stage in Stage::ALL {
         if let Some((at, text)) = &stop
             && *at == stage
         {
-            steps.push(Step { stage, passed: false, text: text.clone() });
+            steps.push(step(stage, false, text.clone()));
             break;
         }
-        steps.extend(found(stage, explained, request).map(|text| Step { stage, passed: true, text }));
+        steps.extend(passed(stage, found).map(|text| step(stage, true, text)));
     }
     steps
 }
@@ -120,7 +110,10 @@ fn denied(denial: &Denial, record: &DecisionRecord) -> (Stage, String) {
         Denial::CredentialRepeated => at(Stage::Credential, "the request carries more than one"),
         Denial::CredentialScheme => at(Stage::Credential, "it is of another scheme than Bearer"),
         Denial::CredentialMalformed => at(Stage::Credential, "it is no well-formed token; nobody was asked about it"),
-        Denial::TokenInactive => at(Stage::Introspection, "the authorization server says that the token is not active"),
+        Denial::TokenInactive => {
+            let source = record.answer_source.map(|source| format!(" ({})", source.for_people())).unwrap_or_default();
+            (Stage::Introspection, format!("the authorization server says that the token is not active{source}"))
+        }
         Denial::TokenRefused(refusal) => at(Stage::Token, &refusal.to_string()),
         Denial::ScopeMissing(needed) => {
             let held = record.token.as_ref().map(|token| words(&token.scopes)).unwrap_or_default();
@@ -171,31 +164,34 @@ fn outage_stage(outage: &Outage, record: &DecisionRecord) -> Stage {
 }
 
 /// What a stage found that the request passed; `None` where it had nothing to do.
-fn found(stage: Stage, explained: &Explained, request: Option<&RequestView<'_>>) -> Option<String> {
-    let record = &explained.record;
+fn passed(stage: Stage, found: &Found<'_>) -> Option<String> {
+    let Found { request, filter, decision, record, .. } = *found;
     let principal = record.principal.as_deref();
-    let found = record.before_script.as_deref().or(principal);
+    let before = record.before_script.as_deref().or(principal);
     let is_supplied = principal.is_some_and(|principal| matches!(principal.origin, Origin::Supplied(_)));
     match stage {
         Stage::Request => request.map(|request| format!("{} {}", request.method, path(request))),
-        Stage::Filter => explained.filter.as_deref().filter(|name| *name != "default").map(|name| format!("`{name}`")),
+        Stage::Filter => filter.filter(|name| *name != "default").map(|name| format!("`{name}`")),
         Stage::Path => None,
         Stage::Credential => Some(match record.credential {
             Some(place) => format!("a bearer token in {}", place_name(place)),
             None => "there is none: the request is anonymous".to_owned(),
         }),
-        Stage::Introspection => record.token.as_deref().map(active),
+        Stage::Introspection => record.token.as_deref().map(|token| {
+            let source = record.answer_source.map(|source| format!(" ({})", source.for_people())).unwrap_or_default();
+            format!("{}{source}", active(token))
+        }),
         Stage::Token => record.token.as_ref().map(|_| "accepted: time, type, issuer, audience, scopes".to_owned()),
-        Stage::Subject => found.and_then(mapping),
+        Stage::Subject => before.and_then(mapping),
         Stage::User if is_supplied => Some("no such user; the script supplies one".to_owned()),
         Stage::User => record.user.as_ref().map(|user| format!("`{}/{}` may log in", user.component, user.id)),
         Stage::Roles if is_supplied => None,
-        Stage::Roles => found.map(|found| roles(found, record)),
+        Stage::Roles => before.map(|before| roles(before, record)),
         Stage::Script => principal.filter(|_| is_supplied || record.before_script.is_some()).map(|principal| {
             let Principal { component, id, .. } = principal;
             format!("`{component}/{id}` with roles {}", words(principal.roles.iter().map(Role::as_str)))
         }),
-        Stage::Access => match &explained.decision {
+        Stage::Access => match decision {
             Decision::Allow(permit) => Some(format!("rule `{}` grants", permit.rule())),
             Decision::Deny(_) | Decision::Outage(_) => None,
         },
@@ -203,7 +199,7 @@ fn found(stage: Stage, explained: &Explained, request: Option<&RequestView<'_>>)
 }
 
 /// SECURITY: without the query, where a credential could stand.
-fn path<'a>(request: &RequestView<'a>) -> &'a str {
+pub(super) fn path<'a>(request: &RequestView<'a>) -> &'a str {
     request.target.split(['?', '#']).next().unwrap_or_default()
 }
 
@@ -217,7 +213,7 @@ fn place_name(place: CredentialPlace) -> &'static str {
 }
 
 fn active(token: &ActiveToken) -> String {
-    let expiry = token.expires_at.map(|at| format!("until {at}"));
+    let mut facts = vec![token.expires_at.map_or_else(|| "active".to_owned(), |at| format!("active until {at}"))];
     let named = [
         ("subject", token.subject.as_deref()),
         ("realm", token.realm.as_deref()),
@@ -225,8 +221,8 @@ fn active(token: &ActiveToken) -> String {
     ];
     let named = named.into_iter().filter_map(|(name, value)| value.map(|value| format!("{name} `{value}`")));
     let scopes = (!token.scopes.is_empty()).then(|| format!("scopes {}", words(&token.scopes)));
-    let facts: Vec<String> = expiry.into_iter().chain(named).chain(scopes).collect();
-    if facts.is_empty() { "active".to_owned() } else { format!("active {}", facts.join(", ")) }
+    facts.extend(named.chain(scopes));
+    facts.join(", ")
 }
 
 fn mapping(principal: &Principal) -> Option<String> {
@@ -244,14 +240,19 @@ fn mapping(principal: &Principal) -> Option<String> {
 fn roles(principal: &Principal, record: &DecisionRecord) -> String {
     let mut text = words(principal.roles.iter().map(Role::as_str));
     for dropped in &record.dropped_roles {
-        let why = match dropped.reason {
-            DropReason::NotInEffect => "not in effect now",
-            DropReason::UnreadableConstraint => "its temporal constraint cannot be read",
-            DropReason::WrongType => "neither a name nor a reference",
-        };
+        let why = why_dropped(dropped);
         text.push_str(&format!("; without `{}`: {why}", dropped.name));
     }
     text
+}
+
+/// Why a role was not granted.
+pub(super) fn why_dropped(dropped: &Dropped) -> &'static str {
+    match dropped.reason {
+        DropReason::NotInEffect => "not in effect now",
+        DropReason::UnreadableConstraint => "its temporal constraint cannot be read",
+        DropReason::WrongType => "neither a name nor a reference",
+    }
 }
 
 /// Names in backticks, joined by commas.

@@ -2,14 +2,11 @@
 
 use std::io::{self, Write};
 
+use http::StatusCode;
 use serde_json::Value;
 
-use super::steps::steps;
-use crate::access::RuleStep;
-use crate::decision::Decision;
-use crate::ext_authz::Explained;
-use crate::request::RequestView;
-use crate::response::{Pass, Refusal, Reply};
+use super::message::{Answer, Explanation, Header, Outcome, Rule};
+use super::{micros, time_of};
 
 /// Whether colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,42 +38,70 @@ impl Style {
     }
 }
 
-/// Writes the steps, what each rule says, and the answer.
+/// Writes the steps, what rules said, and the answer.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_text(
-    explained: &Explained,
-    request: Option<&RequestView<'_>>,
-    style: Style,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    for step in steps(explained, request) {
-        let mark = if step.passed { style.good("ok") } else { style.bad("no") };
-        writeln!(out, "{mark}  {:<13}  {}", step.stage.as_str(), visible(&step.text))?;
+pub fn write_text(explanation: &Explanation, style: Style, out: &mut impl Write) -> io::Result<()> {
+    if !explanation.id.is_empty() {
+        let took = explanation.took.as_ref().map(micros).unwrap_or_default();
+        let id = style.strong(&visible(&explanation.id));
+        writeln!(out, "decision {id}, {}, in {took} µs", time(explanation))?;
     }
-    for rule in &explained.rules {
+    for step in &explanation.steps {
+        let mark = if step.passed { style.good("ok") } else { style.bad("no") };
+        writeln!(out, "{mark}  {:<13}  {}", visible(&step.stage), visible(&step.text))?;
+    }
+    for rule in &explanation.rules {
         write_rule(rule, style, out)?;
     }
-    writeln!(out)?;
-    let reason = explained.decision.reason();
-    match &explained.decision {
-        Decision::Allow(permit) => {
-            writeln!(out, "{} by rule `{}`", style.strong(&style.good("allow")), permit.rule())?;
-        }
-        Decision::Deny(_) => writeln!(out, "{}: {reason}", style.strong(&style.bad("deny")))?,
-        Decision::Outage(_) => writeln!(out, "{}: {reason}", style.strong(&style.bad("outage")))?,
+    if explanation.rules_left_out > 0 {
+        let (number, other) = (explanation.rules_left_out, if explanation.rules.is_empty() { "" } else { " other" });
+        let (plural, are) = if number == 1 { ("", "does") } else { ("s", "do") };
+        writeln!(out, "        {number}{other} rule{plural} {are} not come near this request")?;
     }
-    match &explained.reply {
-        Reply::Pass(pass) => write_pass(pass, out),
-        Reply::Refuse(refusal) => write_refusal("the client gets", refusal, out),
-        Reply::Error(refusal) => {
-            write_refusal("unless `failure_mode_allow` lets the request pass, the client gets", refusal, out)
+    writeln!(out)?;
+    writeln!(out, "{}", verdict(explanation, style))?;
+    match &explanation.answer {
+        Some(answer) if answer.status == 0 => write_pass(answer, out),
+        Some(answer) => write_refusal(answer, out),
+        None => Ok(()),
+    }
+}
+
+/// Writes one line for each decision.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_list(explanations: &[Explanation], style: Style, out: &mut impl Write) -> io::Result<()> {
+    for explanation in explanations {
+        let request = explanation.request.clone().unwrap_or_default();
+        let who =
+            explanation.identity.as_ref().map(|who| format!(", {}/{}", who.component, who.id)).unwrap_or_default();
+        let request = visible(&format!("{} {}{who}", request.method, request.path));
+        let id = style.strong(&visible(&explanation.id));
+        writeln!(out, "{id}  {}  {}  {request}", time(explanation), verdict(explanation, style))?;
+    }
+    Ok(())
+}
+
+fn time(explanation: &Explanation) -> String {
+    explanation.time.as_ref().and_then(time_of).unwrap_or_default()
+}
+
+fn verdict(explanation: &Explanation, style: Style) -> String {
+    let (outcome, reason) = (explanation.outcome(), visible(&explanation.reason));
+    match outcome {
+        Outcome::Allow => {
+            format!("{} by rule `{}`", style.strong(&style.good(outcome.as_str())), visible(&explanation.rule))
+        }
+        Outcome::Deny | Outcome::Outage | Outcome::Unspecified => {
+            format!("{}: {reason}", style.strong(&style.bad(outcome.as_str())))
         }
     }
 }
 
-fn write_rule(rule: &RuleStep, style: Style, out: &mut impl Write) -> io::Result<()> {
+fn write_rule(rule: &Rule, style: Style, out: &mut impl Write) -> io::Result<()> {
     let (name, asked) = (visible(&rule.rule), visible(&rule.asked));
     match &rule.lacked {
         None => writeln!(out, "      {} {name}: grants {asked}", style.good("+")),
@@ -84,26 +109,35 @@ fn write_rule(rule: &RuleStep, style: Style, out: &mut impl Write) -> io::Result
     }
 }
 
-fn write_pass(pass: &Pass, out: &mut impl Write) -> io::Result<()> {
-    for (name, value) in &pass.set {
-        writeln!(out, "  set     {name}: {}", visible(value))?;
-    }
-    for name in &pass.remove {
+fn write_pass(answer: &Answer, out: &mut impl Write) -> io::Result<()> {
+    answer.set.iter().try_for_each(|header| write_header("set     ", header, out))?;
+    for name in &answer.remove {
         writeln!(out, "  remove  {}", visible(name))?;
     }
-    for name in &pass.remove_query_parameters {
+    for name in &answer.remove_query_parameters {
         writeln!(out, "  remove  query parameter {}", visible(name))?;
     }
-    pass.response_headers.iter().try_for_each(|(name, value)| writeln!(out, "  answer  {name}: {}", visible(value)))
+    answer.response_headers.iter().try_for_each(|header| write_header("answer  ", header, out))
 }
 
-fn write_refusal(whom: &str, refusal: &Refusal, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "  {whom} {}", refusal.status)?;
-    for (name, value) in &refusal.headers {
-        writeln!(out, "  {name}: {}", visible(value))?;
+fn write_header(what: &str, header: &Header, out: &mut impl Write) -> io::Result<()> {
+    let name = visible(&header.name);
+    match &header.value {
+        Some(value) => writeln!(out, "  {what}{name}: {}", visible(value)),
+        None => writeln!(out, "  {what}{name}"),
     }
-    let body = serde_json::from_str::<Value>(&refusal.body).map(|body| format!("{body:#}"));
-    let body = body.unwrap_or_else(|_| refusal.body.clone());
+}
+
+fn write_refusal(answer: &Answer, out: &mut impl Write) -> io::Result<()> {
+    let whom = match answer.failure_mode_allow_applies {
+        true => "unless `failure_mode_allow` lets the request pass, the client gets",
+        false => "the client gets",
+    };
+    let status = u16::try_from(answer.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    writeln!(out, "  {whom} {}", status.map_or_else(|| answer.status.to_string(), |status| status.to_string()))?;
+    answer.headers.iter().try_for_each(|header| write_header("", header, out))?;
+    let body = serde_json::from_str::<Value>(&answer.body).map(|body| format!("{body:#}"));
+    let body = body.unwrap_or_else(|_| answer.body.clone());
     body.lines().try_for_each(|line| writeln!(out, "  {}", visible(line)))
 }
 

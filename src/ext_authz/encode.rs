@@ -21,17 +21,29 @@ const PERMISSION_DENIED: i32 = 7;
 const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
 
+/// The header in which a refused client is told the decision's id. One that a client sends is read by nobody.
+const DECISION_HEADER: HeaderName = HeaderName::from_static("x-keyward-decision");
+
+/// The id of the decision that is answered, and who is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Identified<'a> {
+    /// The id, for the dynamic metadata.
+    pub id: &'a str,
+    /// Whether a client that is refused reads it, too. One that passes never does.
+    pub tell_client: bool,
+}
+
 /// The CheckResponse for `reply`.
 #[must_use]
-pub fn encode(reply: Reply) -> CheckResponse {
+pub fn encode(reply: Reply, decision: Identified<'_>) -> CheckResponse {
     match reply {
-        Reply::Pass(pass) => allow(pass),
-        Reply::Refuse(refusal) => refuse(refusal, HttpResponse::DeniedResponse),
-        Reply::Error(refusal) => refuse(refusal, HttpResponse::ErrorResponse),
+        Reply::Pass(pass) => allow(pass, decision),
+        Reply::Refuse(refusal) => refuse(refusal, decision, HttpResponse::DeniedResponse),
+        Reply::Error(refusal) => refuse(refusal, decision, HttpResponse::ErrorResponse),
     }
 }
 
-fn allow(pass: Pass) -> CheckResponse {
+fn allow(pass: Pass, decision: Identified<'_>) -> CheckResponse {
     let ok = OkHttpResponse {
         headers: pass.set.into_iter().map(header).collect(),
         headers_to_remove: pass.remove,
@@ -39,24 +51,29 @@ fn allow(pass: Pass) -> CheckResponse {
         response_headers_to_add: pass.response_headers.into_iter().map(response_header).collect(),
         ..OkHttpResponse::default()
     };
-    response(OK, pass.metadata, HttpResponse::OkResponse(ok))
+    response(OK, proto_metadata(pass.metadata, decision.id), HttpResponse::OkResponse(ok))
 }
 
-fn refuse(refusal: Refusal, form: impl FnOnce(DeniedHttpResponse) -> HttpResponse) -> CheckResponse {
+fn refuse(
+    refusal: Refusal,
+    decision: Identified<'_>,
+    form: impl FnOnce(DeniedHttpResponse) -> HttpResponse,
+) -> CheckResponse {
     let code = grpc_code(refusal.status);
+    let id = decision.tell_client.then(|| (DECISION_HEADER, decision.id.to_owned()));
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: i32::from(refusal.status.as_u16()) }),
-        headers: refusal.headers.into_iter().map(header).collect(),
+        headers: refusal.headers.into_iter().chain(id).map(header).collect(),
         body: refusal.body,
     };
-    response(code, refusal.metadata, form(denied))
+    response(code, proto_metadata(refusal.metadata, decision.id), form(denied))
 }
 
 /// The one place that builds an answer. INVARIANT: `status` is there; `OK` only with an `ok_response`.
-fn response(code: i32, metadata: Metadata, http: HttpResponse) -> CheckResponse {
+fn response(code: i32, metadata: Struct, http: HttpResponse) -> CheckResponse {
     CheckResponse {
         status: Some(Status { code, ..Status::default() }),
-        dynamic_metadata: Some(proto_metadata(metadata)),
+        dynamic_metadata: Some(metadata),
         http_response: Some(http),
     }
 }
@@ -82,16 +99,18 @@ fn response_header(edit: (HeaderName, String)) -> HeaderValueOption {
     HeaderValueOption { append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(), ..header(edit) }
 }
 
-fn proto_metadata(metadata: Metadata) -> Struct {
+fn proto_metadata(metadata: Metadata, decision_id: &str) -> Struct {
     match metadata {
         Metadata::Allowed { filter, permit } => members([
             ("decision", text("allow")),
+            ("decisionId", text(decision_id)),
             ("filter", text(&filter)),
             ("rule", text(permit.rule())),
             ("securityContext", security_context(permit.principal())),
         ]),
         Metadata::Refused { decision, filter, reason } => {
-            members([("decision", text(decision)), ("filter", text(&filter)), ("reason", text(reason))])
+            let (id, filter) = (text(decision_id), text(&filter));
+            members([("decision", text(decision)), ("decisionId", id), ("filter", filter), ("reason", text(reason))])
         }
     }
 }
@@ -142,7 +161,7 @@ mod tests {
     use http::StatusCode;
     use serde_json::json;
 
-    use super::{encode, grpc_code, proto_value, security_context};
+    use super::{Identified, encode, grpc_code, proto_value, security_context};
     use crate::principal::{Origin, Principal, Role};
     use crate::response::{Metadata, Refusal, Reply};
 
@@ -164,7 +183,7 @@ mod tests {
             let metadata = Metadata::Refused { decision: "deny", filter: Arc::from("f"), reason: "no_rule" };
             let refusal = Refusal { status, headers: Vec::new(), body: String::new(), metadata };
             for reply in [Reply::Refuse(refusal.clone()), Reply::Error(refusal)] {
-                let answer = encode(reply);
+                let answer = encode(reply, Identified { id: "1", tell_client: true });
                 assert!(answer.status.is_some_and(|status| status.code != 0));
                 assert!(answer.http_response.is_some());
             }

@@ -1,53 +1,25 @@
-//! What did each stage find on the way of one recorded request? The way itself is the ordinary one.
-
-use std::sync::Arc;
+//! What is there to say about the decision of one recorded request? The way itself is the ordinary one.
 
 use super::recorded::RecordedRequest;
 use super::service::AuthorizationService;
-use crate::access::{Moment, RuleStep};
-use crate::authorizer::{DecisionRecord, Filter};
+use crate::access::{Notes, Which};
+use crate::authorizer::DecisionRecord;
 use crate::deadline::Deadline;
-use crate::decision::Decision;
-use crate::request::{RequestPath, RequestView};
-use crate::response::Reply;
-
-/// A decision with everything that led to it.
-#[derive(Debug, Clone)]
-pub struct Explained {
-    /// The filter that decided; `None`: none was found.
-    pub filter: Option<Arc<str>>,
-    /// What was decided.
-    pub decision: Decision,
-    /// What was found on the way.
-    pub record: DecisionRecord,
-    /// What each access rule says, where the rules were asked.
-    pub rules: Vec<RuleStep>,
-    /// The answer.
-    pub reply: Reply,
-}
+use crate::explain::{Explanation, Found};
 
 impl AuthorizationService {
-    /// Decides `recorded` as a check would be, and keeps what was found. Nothing is counted or audited.
-    pub async fn explain(&self, recorded: &RecordedRequest, deadline: Deadline) -> Explained {
+    /// Decides `recorded` as a check would be, and tells how. Nothing is counted, audited or kept.
+    pub async fn explain(&self, recorded: &RecordedRequest, which: Which, deadline: Deadline) -> Explanation {
         let authorizer = self.authorizer();
-        let mut record = DecisionRecord::default();
-        let view = recorded.view();
-        let filter = view.as_ref().and_then(|request| authorizer.select(request));
-        let decision = self.decide(view.as_ref(), filter, deadline, &mut record).await;
-        let reply = self.reply(view.as_ref(), filter, &decision);
-        let moment = Moment { now: self.now(), deadline };
-        let rules = match view.as_ref().zip(filter) {
-            Some((request, filter)) => rules(request, filter, &record, moment).await,
-            None => Vec::new(),
-        };
-        let filter = filter.map(|filter| Arc::clone(&filter.name));
-        Explained { filter, decision, record, rules, reply }
+        let rules = Notes { of_allows: true, walk: None };
+        let mut record = DecisionRecord { rules, ..DecisionRecord::default() };
+        let request = recorded.view();
+        let filter = request.as_ref().and_then(|request| authorizer.select(request));
+        let decision = self.decide(request.as_ref(), filter, deadline, &mut record).await;
+        let reply = self.reply(request.as_ref(), filter, &decision);
+        let told = record.rules.walk.as_ref().map(|walk| walk.steps(which)).unwrap_or_default();
+        let filter = filter.map(|filter| &*filter.name);
+        let found = Found { request: request.as_ref(), filter, decision: &decision, record: &record, reply: &reply };
+        Explanation::of(&found).with_rules(told)
     }
-}
-
-/// Empty where the request did not get as far as the rules.
-async fn rules(request: &RequestView<'_>, filter: &Filter, record: &DecisionRecord, moment: Moment) -> Vec<RuleStep> {
-    let Some(principal) = &record.principal else { return Vec::new() };
-    let Ok(path) = RequestPath::parse(request.target, filter.path) else { return Vec::new() };
-    filter.access.explain(request, &path, principal, moment).await
 }

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -14,13 +13,15 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::answered::Answered;
-use super::encode::encode;
+use super::decision_id::{DecisionId, DecisionIds};
+use super::encode::{Identified, encode};
 use super::view::view;
 use crate::audit::{AuditContext, AuditEvent, AuditWriter};
 use crate::authorizer::{Authorizer, DecisionRecord, Filter};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
+use crate::explain::{Explanation, Found, Recent};
 use crate::listen::Limits;
 use crate::request::{RequestView, is_ambiguous_authority};
 use crate::response::{Reply, Responder};
@@ -55,6 +56,7 @@ pub struct AuthorizationService {
     /// One permit for each check being decided.
     turns: Arc<Semaphore>,
     max_message_bytes: usize,
+    recent: Arc<Recent>,
 }
 
 impl std::fmt::Debug for AuthorizationService {
@@ -64,7 +66,7 @@ impl std::fmt::Debug for AuthorizationService {
 }
 
 impl AuthorizationService {
-    /// A service that decides by whatever authorizer is in the cell at the moment a check comes in.
+    /// A service that decides by whatever authorizer is in the cell at the moment a check comes in. Keeps no decision.
     #[must_use]
     pub fn new(
         authorizer: Arc<ArcSwap<Authorizer>>,
@@ -73,13 +75,15 @@ impl AuthorizationService {
         metrics: Arc<dyn DecisionMetrics>,
     ) -> Self {
         let without_filter = Arc::new(Responder::without_filter());
+        let ids = Arc::new(DecisionIds::new(clock.now()));
         let service = Self {
             authorizer,
             clock,
             audit,
             metrics,
             without_filter,
-            ids: Arc::default(),
+            ids,
+            recent: Arc::new(Recent::off()),
             turns: Arc::new(Semaphore::new(0)),
             max_message_bytes: 0,
         };
@@ -94,6 +98,12 @@ impl AuthorizationService {
         self
     }
 
+    /// Keeps decisions in `recent`, to be explained later.
+    #[must_use]
+    pub fn keeping(self, recent: Arc<Recent>) -> Self {
+        Self { recent, ..self }
+    }
+
     /// The service as tonic serves it.
     #[must_use]
     pub fn into_server(self) -> Answered<AuthorizationServer<Self>> {
@@ -106,7 +116,9 @@ impl AuthorizationService {
     pub async fn answer(&self, check: &CheckRequest, deadline: Deadline) -> CheckResponse {
         let guard = DecisionGuard::new(&*self.metrics);
         let authorizer = self.authorizer.load_full();
+        let id = self.ids.next();
         let mut record = DecisionRecord::default();
+        record.rules.of_allows = self.recent.keeps_allow(id.lot());
         let view = view(check);
         let filter = view.as_ref().and_then(|request| authorizer.select(request));
         let span = trace::check(|name| view.as_ref()?.headers.single(name));
@@ -117,21 +129,37 @@ impl AuthorizationService {
         }
         let reply = self.reply(view.as_ref(), filter, &decision);
         let took = guard.decided(&decision);
+        let filter = filter.map(|filter| &*filter.name);
+        let id = Known { text: id.to_string(), id };
         if self.audit.wants(&decision) {
-            let id = self.ids.next();
-            let filter = filter.map(|filter| &*filter.name);
-            let context = AuditContext { time: self.clock.now(), decision_id: &id, filter, took };
+            let context = AuditContext { time: self.clock.now(), decision_id: &id.text, filter, took };
             self.audit.write(&AuditEvent::new(context, view.as_ref(), &decision, &record));
         }
-        encode(reply)
+        self.keep(
+            &id,
+            &Found { request: view.as_ref(), filter, decision: &decision, record: &record, reply: &reply },
+            took,
+        );
+        encode(reply, self.identified(&id.text))
+    }
+
+    /// Keeps what there is to say about a decision, if it is one to be kept: not on the way of an ordinary allow.
+    fn keep(&self, id: &Known, found: &Found<'_>, took: Duration) {
+        let wanted = match found.decision {
+            Decision::Allow(_) => self.recent.keeps_allow(id.id.lot()),
+            Decision::Deny(_) | Decision::Outage(_) => self.recent.keeps_refusals(),
+        };
+        if wanted {
+            let explanation = Explanation::of(found).identified(&id.text, self.clock.now(), took);
+            self.recent.keep(explanation, found.record.rules.walk.clone());
+        }
+    }
+
+    fn identified<'a>(&self, id: &'a str) -> Identified<'a> {
+        Identified { id, tell_client: self.recent.tells_client() }
     }
 
     /// The authorizer of this moment.
-    /// The instant, by the service's own clock.
-    pub(super) fn now(&self) -> jiff::Timestamp {
-        self.clock.now()
-    }
-
     pub(super) fn authorizer(&self) -> Arc<Authorizer> {
         self.authorizer.load_full()
     }
@@ -188,7 +216,7 @@ impl Authorization for AuthorizationService {
         // Envoy lets those pass under `failure_mode_allow` (T-40).
         Ok(Response::new(answer.unwrap_or_else(|_| {
             tracing::error!("answering a check ended in a panic; the request is refused");
-            encode(self.without_filter.unavailable())
+            encode(self.without_filter.unavailable(), self.identified(&self.ids.next().to_string()))
         })))
     }
 }
@@ -261,25 +289,10 @@ impl Drop for DecisionGuard<'_> {
     }
 }
 
-/// Ids of decisions: a random part for this process and a number.
-#[derive(Debug)]
-struct DecisionIds {
-    process: u64,
-    next: AtomicU64,
-}
-
-impl Default for DecisionIds {
-    fn default() -> Self {
-        // Ids only have to tell decisions apart; without randomness the process number still does on one host.
-        let process = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
-        Self { process, next: AtomicU64::new(0) }
-    }
-}
-
-impl DecisionIds {
-    fn next(&self) -> String {
-        format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
-    }
+/// A decision's id, and its text.
+struct Known {
+    id: DecisionId,
+    text: String,
 }
 
 #[cfg(test)]

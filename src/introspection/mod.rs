@@ -69,6 +69,17 @@ impl AnswerSource {
             Self::Stale => "stale",
         }
     }
+
+    /// The same for people.
+    #[must_use]
+    pub fn for_people(self) -> &'static str {
+        match self {
+            Self::Asked => "asked for this request",
+            Self::Joined => "asked for another request at the same time",
+            Self::Hit | Self::NegativeHit => "from the cache",
+            Self::Stale => "from the cache, past its lifetime",
+        }
+    }
 }
 
 /// Why there is no word from the authorization server: an outage, never a verdict, never cached.

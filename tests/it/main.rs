@@ -18,6 +18,7 @@
 //! | `limits` | what the server does not take on without end, and what becomes of the rest |
 //! | `malformed` | questions that no Envoy should send |
 //! | `no_secrets` | tokens and secrets in nothing that Keyward says |
+//! | `explain` | `keyward explain` and the admin API: what is told of a refusal, to whom, for how long |
 //! | `fuzz` | random questions: each gets a status, and an allow only where a rule grants |
 //! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
 //! | `mesh` | the manifests of `deploy/istio` and `deploy/envoy-gateway`, validated and held against each other and Envoy |
@@ -47,6 +48,7 @@ mod deploy_envoy;
 mod dev;
 mod docs;
 mod envoy;
+mod explain;
 mod fuzz;
 mod helm;
 mod herd;

@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
+use keyward::access::Which;
+use keyward::explain::{Style, write_text};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -46,7 +48,7 @@ async fn ask(server: &TestServer, target: &str, authorization: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_token_nor_secret_shows_in_log_audit_metrics_admin_or_answer() {
+async fn neither_token_nor_secret_shows_in_log_audit_metrics_admin_explanations_or_answer() {
     let logs = logs();
     let provider = ScriptedProvider::start().await;
     let token = |kind: &str| format!("{TOKEN}-{kind}");
@@ -61,7 +63,7 @@ async fn neither_token_nor_secret_shows_in_log_audit_metrics_admin_or_answer() {
     provider.answer(&token("wrong"), Answer::json(&wrong));
 
     let with = json!({
-        "rsFilter": { "clientSecret": SECRET }, "removeCredential": true,
+        "rsFilter": { "clientSecret": SECRET }, "removeCredential": true, "explain": { "allows": 1 },
     });
     let mut config = fixture("H", &provider.url(), &with);
     config["audit"]["to"] = "stdout".into();
@@ -90,6 +92,18 @@ async fn neither_token_nor_secret_shows_in_log_audit_metrics_admin_or_answer() {
         said += &blocking(move || raw_http::get(admin, page)).await.body;
     }
     said += &server.metrics.encode();
+    let mut explained = 0;
+    for recent in [&server.recent, &lonely.recent, &posting.recent] {
+        for decision in recent.list(|_| true, usize::MAX).0 {
+            let told = recent.find(&decision.id, Which::All).unwrap();
+            let mut text = Vec::new();
+            write_text(&told, Style::Plain, &mut text).unwrap();
+            said += &format!("{told:?}{:#}{}", told.to_json(), String::from_utf8(text).unwrap());
+            explained += 1;
+        }
+        said += &format!("{recent:?}");
+    }
+    assert!(explained > 20, "decisions of every kind were kept: {explained}");
     let audits = [&server, &lonely, &posting].map(|server| server.audit.clone());
     drop((server, lonely, posting));
     let written: String = audits.iter().map(Captured::text).collect();

@@ -9,7 +9,7 @@ use super::ask::Ask;
 use super::facts::Facts;
 use super::rule::Rule;
 use super::settings::{Knowledge, Library, RuleSettings, Settings, Style};
-use super::{AccessError, AccessRules, Moment, Permit, Reach, crest};
+use super::{AccessError, AccessRules, Moment, Notes, Permit, Reach, RuleStep, Walk, Which, crest};
 use crate::deadline::Deadline;
 use crate::principal::{Origin, Principal, Role};
 use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
@@ -110,6 +110,29 @@ fn admit(settings: Settings, method: &str, target: &str, who: &Arc<Principal>) -
     at_once(rules.admit(&view(method, target, &[("authorization", "Bearer x")]), &path, who, moment()))
 }
 
+impl AccessRules {
+    /// The rule that grants one question.
+    pub(super) async fn granting_rule(&self, facts: &Facts<'_>) -> Result<&Rule, AccessError> {
+        self.way(facts).await.granted.map(|(_, rule)| rule)
+    }
+}
+
+/// Every rule of the walk that the decision made.
+pub(super) fn explain(
+    rules: &AccessRules,
+    request: &RequestView<'_>,
+    path: &RequestPath<'_>,
+    who: &Arc<Principal>,
+) -> Vec<RuleStep> {
+    walk(rules, request, path, who).map(|walk| walk.steps(Which::All).steps).unwrap_or_default()
+}
+
+fn walk(rules: &AccessRules, request: &RequestView<'_>, path: &RequestPath<'_>, who: &Arc<Principal>) -> Option<Walk> {
+    let mut notes = Notes { of_allows: true, walk: None };
+    let _noted = at_once(rules.admit_noting(request, path, who, moment(), &mut notes));
+    notes.walk
+}
+
 #[test]
 fn the_permit_names_the_rule_that_granted() {
     let who = principal(&["clerk"], Some(""));
@@ -166,7 +189,7 @@ fn the_context_path_covers_whole_segments() {
         let rules = AccessRules::compile(settings).unwrap();
         let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
         let request = view("GET", target, &[]);
-        let steps = at_once(rules.explain(&request, &path, &who, moment()));
+        let steps = explain(&rules, &request, &path, &who);
         assert_eq!(steps.first().map(|step| step.asked.as_str()), asked, "{context} {target}");
         match at_once(rules.admit(&request, &path, &who, moment())) {
             Ok(_) => assert!(asked.is_some(), "{context} {target}"),
@@ -199,6 +222,52 @@ fn scopes_are_asked_for_only_where_nothing_else_was_missing() {
     assert!(admit(granted, "GET", "/a", &principal(&[], None)).is_ok());
 }
 
+fn near(rules: Vec<RuleSettings>, target: &str, who: &Arc<Principal>) -> (Vec<String>, usize) {
+    let rules = AccessRules::compile(http(rules)).unwrap();
+    let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
+    let told = walk(&rules, &view("GET", target, &[]), &path, who).unwrap().steps(Which::Near);
+    (told.steps.into_iter().map(|step| step.lacked.unwrap_or_default()).collect(), told.left_out)
+}
+
+#[test]
+fn the_rules_that_came_farthest_are_told_first_and_the_others_counted() {
+    let mut rules: Vec<_> = (0..10_000).map(|number| rule(&format!("/s{number}/*"), "*", "*")).collect();
+    rules.extend([rule("/orders/*", "boss", "*"), rule("/orders/*", "clerk", "POST"), rule("/*", "chief", "*")]);
+    let (lacked, left_out) = near(rules.clone(), "/orders/7", &principal(&["clerk"], None));
+    let expected = [
+        "methods: `GET` is not among `POST`",
+        "roles: needs one of `boss`; the user has `clerk`",
+        "roles: needs one of `chief`; the user has `clerk`",
+    ];
+    assert_eq!((lacked, left_out), (expected.map(str::to_owned).to_vec(), 10_000));
+    rules.extend((0..100).map(|number| rule("/orders/*", &format!("role{number}"), "*")));
+    let (lacked, left_out) = near(rules, "/orders/7", &principal(&["clerk"], None));
+    assert_eq!((lacked.len(), left_out), (20, 10_083));
+}
+
+#[test]
+fn where_no_rule_covers_the_path_the_most_similar_patterns_are_told() {
+    let rules = vec![rule("/a/*", "*", "*"), rule("/shop/v1/orders/*", "*", "*"), rule("/shop/*/x", "*", "*")];
+    let (lacked, left_out) = near(rules.clone(), "/shop/v1/order/7", &principal(&[], None));
+    let expected = ["/shop/v1/orders/*", "/shop/*/x"]
+        .map(|pattern| format!("pattern: `{pattern}` does not cover `/shop/v1/order/7`"));
+    assert_eq!((lacked, left_out), (expected.to_vec(), 1));
+    assert_eq!(near(rules, "/other", &principal(&[], None)), (Vec::new(), 3));
+}
+
+#[test]
+fn a_put_that_the_second_rule_stops_tells_of_both_questions() {
+    let rules = AccessRules::compile(crest(vec![rule("u", "*", "create"), rule("u/*", "boss", "update")])).unwrap();
+    let path = RequestPath::parse("/openidm/u/1", PathPolicy::default()).unwrap();
+    let request = view("PUT", "/openidm/u/1", &[("authorization", "Bearer x")]);
+    let mut notes = Notes::default();
+    let who = principal(&["clerk"], Some(""));
+    at_once(rules.admit_noting(&request, &path, &who, moment(), &mut notes)).unwrap_err();
+    let steps = notes.walk.unwrap().steps(Which::Near).steps;
+    let told: Vec<_> = steps.iter().map(|step| (step.asked.as_str(), step.lacked.is_none())).collect();
+    assert_eq!(told, [("create u", true), ("update u/1", false)]);
+}
+
 #[test]
 fn the_explanation_says_what_each_rule_lacked() {
     let mut excluding = rule("/*", "*", "*");
@@ -217,7 +286,7 @@ fn the_explanation_says_what_each_rule_lacked() {
     let rules = AccessRules::compile(http(rules)).unwrap();
     let path = RequestPath::parse("/orders/7", PathPolicy::default()).unwrap();
     let who = principal(&["a", "b"], Some(""));
-    let steps = at_once(rules.explain(&view("GET", "/orders/7", &[]), &path, &who, moment()));
+    let steps = explain(&rules, &view("GET", "/orders/7", &[]), &path, &who);
     let lacked: Vec<_> = steps.iter().map(|step| step.lacked.as_deref().unwrap_or("granted")).collect();
     assert_eq!(
         lacked,

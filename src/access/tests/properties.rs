@@ -108,7 +108,7 @@ proptest! {
         let who = principal(&roles, scopes);
         let target = RequestPath::parse(path, PathPolicy::default()).unwrap();
         let request = view(style, path, &[("authorization", "Bearer x")]);
-        let steps = at_once(compiled.explain(&request, &target, &who, moment()));
+        let steps = explain(&compiled, &request, &target, &who);
         let granted: Vec<&str> =
             steps.iter().filter(|step| step.lacked.is_none()).map(|step| step.rule.as_str()).collect();
         match at_once(compiled.admit(&request, &target, &who, moment())) {

@@ -12,6 +12,7 @@ mod rs_filter;
 mod values;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::environment::Environment;
@@ -20,10 +21,11 @@ use super::raw;
 use super::sources::Source;
 use super::tree::{Entry, Kind, Node};
 use super::{Config, Filter};
-use crate::audit;
+use crate::explain::settings::Readers;
+use crate::{audit, explain};
 
 /// Keys that stand at top level only.
-const TOP_ONLY: [&str; 5] = ["listen", "audit", "propertyFiles", "filters", "serverAuthContext"];
+const TOP_ONLY: [&str; 6] = ["listen", "audit", "explain", "propertyFiles", "filters", "serverAuthContext"];
 /// Keys that stand either at top level or within filters, never in both.
 const NEVER_BOTH: [&str; 4] = ["rsFilter", "rsFilterFile", "access", "accessFile"];
 
@@ -124,11 +126,13 @@ pub(super) fn convert(tree: &Node, cx: &mut Context<'_>) -> Option<Config> {
     let listen = top.child("listen");
     let listen = listen::listen(cx, &listen);
     let audit = audit(cx, &top.child("audit"));
+    let admin = listen.as_ref().and_then(|listen| listen.admin);
+    let explain = explain(cx, &top.child("explain"), admin);
     let filters = filter_nodes(tree, cx);
     let filters: Vec<Option<Filter>> = filters.iter().map(|node| filter::filter(cx, &Here::of(node))).collect();
     let filters: Option<Vec<Filter>> = filters.into_iter().collect();
     let filters = filters?;
-    Some(Config { listen: listen?, audit: audit?, filters })
+    Some(Config { listen: listen?, audit: audit?, explain: explain?, filters })
 }
 
 /// A2: with `rsFilter` there is no other mechanism.
@@ -158,6 +162,31 @@ fn audit(cx: &mut Context<'_>, here: &Here<'_>) -> Option<audit::settings::Setti
             Some(raw::AuditTo::Off) => audit::settings::AuditTarget::Off,
         },
     })
+}
+
+fn explain(cx: &mut Context<'_>, here: &Here<'_>, admin: Option<SocketAddr>) -> Option<explain::Settings> {
+    let default = explain::Settings::default();
+    if here.node.is_none() {
+        return Some(default);
+    }
+    let raw: raw::Explain = typed(cx, here)?;
+    let settings = explain::Settings {
+        decisions: raw.decisions.and_then(|most| usize::try_from(most).ok()).unwrap_or(default.decisions),
+        allows: raw.allows.unwrap_or(default.allows),
+        header: raw.header.unwrap_or(default.header),
+        readers: match raw.readers {
+            None | Some(raw::Readers::Local) => Readers::Local,
+            Some(raw::Readers::Anyone) => Readers::Anyone,
+        },
+    };
+    let far = admin.filter(|admin| !admin.ip().to_canonical().is_loopback());
+    if let (Some(admin), Readers::Anyone, 1..) = (far, settings.readers, settings.decisions) {
+        let message = format!(
+            "whoever reaches the admin listener at `{admin}` can read who was refused what; `readers: local` tells              loopback addresses only"
+        );
+        cx.warning(&here.child("readers"), message);
+    }
+    Some(settings)
 }
 
 /// One map for each filter, with what it takes over from the top level.

@@ -40,7 +40,7 @@ keyward.yaml:13:19 removeCredential: found `yes`, expected true or false
 keyward.yaml:14:18 audit.allows: found `1.5`, expected a number from 0 to 1
 keyward.yaml:14:25 audit.to: found nothing, expected `stdout` or `off`; give a value or take the key away
 keyward.yaml:15:9 access: found a list, expected a map
-keyward.yaml:16:1 wat: found an unknown key, expected `access`, `accessFile`, `audit`, `directory`, `errorDetail`, `filters`, `identityHeaders`, `listen`, `outage`, `path`, `propertyFiles`, `removeCredential`, `responseHeaders`, `rsFilter`, `rsFilterFile`, `serverAuthContext` or `timeZone`"
+keyward.yaml:16:1 wat: found an unknown key, expected `access`, `accessFile`, `audit`, `directory`, `errorDetail`, `explain`, `filters`, `identityHeaders`, `listen`, `outage`, `path`, `propertyFiles`, `removeCredential`, `responseHeaders`, `rsFilter`, `rsFilterFile`, `serverAuthContext` or `timeZone`"
     );
 }
 

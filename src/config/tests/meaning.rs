@@ -9,8 +9,8 @@ use crate::audit::settings::AuditTarget;
 use crate::client_auth::ClientAuthentication;
 use crate::config::{Loaded, load, parse};
 use crate::credential::settings::OtherSchemes;
-use crate::directory;
 use crate::directory::settings::IdmAuth;
+use crate::explain::settings::Readers;
 use crate::introspection::settings::MaxTimeout;
 use crate::listen::Address;
 use crate::request::{EncodedSlashes, PathPolicy};
@@ -18,6 +18,7 @@ use crate::response::settings::{OutageAnswer, OutageStatus};
 use crate::response::source::ContextSource;
 use crate::roles::GroupComparison;
 use crate::subject::Collection;
+use crate::{directory, explain};
 
 const PRODUCT: &str = "tests/config/product/keyward.yaml";
 
@@ -98,6 +99,28 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(filter.path, PathPolicy { merge_slashes: false, encoded_slashes: EncodedSlashes::Refuse });
     assert_eq!(filter.response.outage, OutageAnswer::Deny(OutageStatus::default()));
     assert_eq!(filter.time_zone, jiff::tz::TimeZone::UTC);
+}
+
+#[test]
+fn decisions_that_anyone_may_read_are_warned_of() {
+    let of = |explain: &str, admin: &str| {
+        read(&small("", &format!("listen: {{ admin: {admin} }}\nexplain: {explain}\n"))).unwrap()
+    };
+    let settings = of("{ decisions: 7, allows: 0.5, header: false, readers: anyone }", "127.0.0.1:1").config.explain;
+    let expected = explain::Settings { decisions: 7, allows: 0.5, header: false, readers: Readers::Anyone };
+    assert_eq!((settings, read(&small("", "")).unwrap().config.explain), (expected, explain::Settings::default()));
+    for (explain, admin, warned) in [
+        ("{ readers: anyone }", "0.0.0.0:9902", true),
+        ("{ readers: anyone }", "'[::]:9902'", true),
+        ("{ readers: anyone }", "'[::1]:9902'", false),
+        ("{ readers: anyone }", "off", false),
+        ("{ readers: anyone, decisions: 0 }", "0.0.0.0:9902", false),
+        ("{ readers: local }", "0.0.0.0:9902", false),
+    ] {
+        let warnings = of(explain, admin).warnings;
+        let found = warnings.iter().any(|warning| warning.place.path == "explain.readers");
+        assert_eq!(found, warned, "{explain} {admin}: {warnings:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use keyward::audit::AuditWriter;
 use keyward::authorizer::Authorizer;
 use keyward::clock::FixedClock;
 use keyward::config::{self, Loaded};
+use keyward::explain::Recent;
 use keyward::ext_authz::AuthorizationService;
 use keyward::listen::Address;
 use keyward::telemetry::metrics::Metrics;
@@ -76,6 +77,8 @@ pub struct TestServer {
     pub audit: Captured,
     pub admin: Option<SocketAddr>,
     pub metrics: Arc<Metrics>,
+    /// The decisions that are kept.
+    pub recent: Arc<Recent>,
     _directory: TempDir,
     _stop: oneshot::Sender<()>,
 }
@@ -97,9 +100,11 @@ impl TestServer {
         let cell = Arc::new(ArcSwap::from_pointee(authorizer));
         let service =
             AuthorizationService::new(cell, Arc::<FixedClock>::clone(&clock), writer, Arc::<Metrics>::clone(&metrics));
-        let service = service.with_limits(&loaded.config.listen.limits).into_server();
+        let recent = Arc::new(Recent::new(loaded.config.explain));
+        let service = service.keeping(Arc::clone(&recent)).with_limits(&loaded.config.listen.limits).into_server();
         let bound = Bound::bind(&loaded.config.listen, service, Arc::clone(&metrics)).await;
-        let bound = bound.map_err(|error| error.to_string())?;
+        let bound =
+            bound.and_then(|bound| bound.with_decisions(Arc::clone(&recent))).map_err(|error| error.to_string())?;
         let bound = bound.with_drain(Drain { grace: Duration::ZERO, deadline: Duration::from_secs(5) });
         let tcp = bound.ext_authz_addresses().into_iter().find_map(|address| match address {
             Address::Tcp(address) => Some(address),
@@ -111,7 +116,7 @@ impl TestServer {
             let _ = stopped.await;
         }));
         let address = tcp.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
-        Ok(Self { address, clock, audit, admin, metrics, _directory: directory, _stop: stop })
+        Ok(Self { address, clock, audit, admin, metrics, recent, _directory: directory, _stop: stop })
     }
 
     /// Starts with a configuration that must be right.
