@@ -45,6 +45,22 @@ fn every_configuration_in_the_readme_loads() {
     }
 }
 
+/// What README adds to a configuration that points at IDM's files.
+#[test]
+fn what_the_readme_adds_beside_idms_files_loads() {
+    let blocks = blocks(&clone_path("README.md"), "yaml");
+    let added: Vec<_> = blocks.iter().filter(|block| block.starts_with("access:")).collect();
+    assert!(!added.is_empty(), "README adds nothing");
+    for block in added {
+        let pointed = "rsFilterFile: conf/authentication.json\naccessFile: script/access.js\nrsFilter: { roleNames: leaf }\n\
+                       directory: { idm: { url: \"https://idm.example/openidm\" } }\n";
+        let folder = clone_path("tests/config/idm");
+        if let Err(problems) = config::parse(&format!("{pointed}{block}"), "README.md.yaml", &folder, &AnyVariable) {
+            panic!("{problems}\n\n{block}");
+        }
+    }
+}
+
 #[test]
 fn every_configuration_among_the_examples_loads() {
     let folders = ["examples", "deploy"].map(|folder| files_below(&clone_path(folder)));
