@@ -2,20 +2,18 @@
 
 use std::ops::Range;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::eval;
+use super::bindings::{self, Looks};
 use super::function::{self, Function};
 use super::library::Library;
-use super::meaning::{self, QueryPart, Variable};
+use super::meaning;
 use super::parser::{self, Syntax};
-use super::value::Js;
-use crate::access::facts::{Facts, header};
+use crate::access::facts::Facts;
 use crate::access::settings::Knowledge;
 use crate::directory::DirectoryError;
-use crate::principal::Role;
 use crate::script::outline::Use;
-use crate::script::{Bindings, Condition, ConditionError, Openidm, Withheld, outline};
+use crate::script::{Condition, ConditionError, outline};
 
 /// What the answers of native functions are called within the script.
 const ANSWERS: &str = "__keyward";
@@ -23,9 +21,6 @@ const ANSWERS: &str = "__keyward";
 const ANY_CASE: &str = "context.http.headers = new Proxy(context.http.headers, { \
     get: function (headers, name) { return typeof name === 'string' ? headers[name.toLowerCase()] : undefined; }, \
     has: function (headers, name) { return typeof name === 'string' && name.toLowerCase() in headers; } });";
-/// Headers that hold credentials. SECURITY: what a script reads may end in an error and so in the audit.
-const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
-
 /// The names of the language that conditions may use.
 const LANGUAGE: [&str; 33] = [
     "Array",
@@ -67,6 +62,7 @@ const LANGUAGE: [&str; 33] = [
 #[derive(Debug)]
 pub(super) struct JavaScript {
     condition: Condition,
+    looks: Looks,
     /// The calls of IDM's functions. They are answered natively, before the script runs.
     calls: Vec<Function>,
     reads_users: bool,
@@ -121,13 +117,14 @@ impl JavaScript {
         let free: Vec<&Use> = own.free.iter().collect();
         program.push_str(&linker.link(text, 0, &free)?);
         let named = |name: &str| free.iter().chain(taken.iter().flat_map(|it| &it.free)).any(|it| it.name == name);
-        if named("context") {
+        let reads_users = named("openidm");
+        let looks = Looks::of(free.iter().chain(taken.iter().flat_map(|it| &it.free)).copied());
+        if looks.at_any_header() {
             program = format!("{ANY_CASE}\n{program}");
         }
-        let reads_users = named("openidm");
         let condition = Condition::compile(&program, reads_users);
         let condition = condition.map_err(|error| Refusal::Meaning(format!("the script cannot be read: {error}")))?;
-        Ok(Self { condition, calls: linker.calls, reads_users })
+        Ok(Self { condition, looks, calls: linker.calls, reads_users })
     }
 
     /// The first function that only IDM can answer, and why.
@@ -149,8 +146,10 @@ impl JavaScript {
     /// [`Failure`].
     pub(super) async fn holds(&self, facts: &Facts<'_>) -> Result<bool, Failure> {
         let answers = self.calls.iter().map(|call| call.call(facts).map(Value::from)).collect::<Result<_, _>>()?;
-        let mut bound = bindings(facts);
-        bound.variables.insert(ANSWERS.to_owned(), Value::Array(answers));
+        let mut bound = bindings::gather(&self.looks, facts);
+        if !self.calls.is_empty() {
+            bound.variables.insert(ANSWERS.to_owned(), Value::Array(answers));
+        }
         self.condition.holds(bound, &facts.reach.turns).await.map_err(|error| match error {
             ConditionError::Failed(error) => Failure::Condition(error.to_string()),
             ConditionError::Directory(error) => Failure::Directory(error),
@@ -229,100 +228,4 @@ fn check_openidm(function: Option<&str>) -> Result<(), String> {
         }
         None => Err("`openidm` can be used only through `openidm.read` and `openidm.query`".to_owned()),
     }
-}
-
-/// What a condition sees (J18).
-fn bindings(facts: &Facts<'_>) -> Bindings {
-    let mut withheld = Vec::new();
-    let mut read = |variable: Variable, path: &[&str]| match eval::read(&variable, facts) {
-        Ok(Js::Json(value)) => Some(value),
-        Ok(Js::Undefined) => None,
-        Err(why) => {
-            withheld.push(Withheld { path: path.iter().map(|name| (*name).to_owned()).collect(), why });
-            None
-        }
-    };
-    let mut request = Map::new();
-    for (name, variable) in [
-        ("method", Variable::Method),
-        ("resourcePath", Variable::Id),
-        ("action", Variable::RequestAction),
-        ("queryId", Variable::Query(QueryPart::Id)),
-        ("queryFilter", Variable::Query(QueryPart::Filter)),
-        ("queryExpression", Variable::Query(QueryPart::Expression)),
-        ("additionalParameters", Variable::AdditionalParameters),
-        ("content", Variable::Content),
-        ("patchOperations", Variable::PatchOperations),
-    ] {
-        if let Some(value) = read(variable, &["request", name]) {
-            request.insert(name.to_owned(), value);
-        }
-    }
-    let token = read(Variable::AccessToken, &["context", "oauth2", "accessToken"]);
-    let http = json!({
-        "method": facts.request.method,
-        "path": facts.path.as_str(),
-        "headers": headers(facts, &mut withheld),
-        "parameters": parameters(facts, &mut withheld),
-    });
-    let context = json!({
-        "security": facts.principal.to_json(),
-        "http": http,
-        "oauth2": token.map_or_else(|| json!({}), |token| json!({ "accessToken": token })),
-    });
-    let roles: Vec<&str> = facts.principal.roles.iter().map(Role::as_str).collect();
-    let variables = [
-        ("id", facts.ask.path.into()),
-        ("roles", roles.into()),
-        ("method", facts.ask.method.into()),
-        ("action", (*facts.ask.action).into()),
-        ("request", request.into()),
-        ("context", context),
-    ];
-    let openidm = Openidm {
-        directory: facts.reach.users.clone(),
-        token: facts.principal.token().cloned().unwrap_or_default(),
-        deadline: facts.moment.deadline,
-    };
-    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Bindings { variables, withheld, openidm, now: facts.moment.now }
-}
-
-/// Headers by lower-case name, but for those that hold credentials or are no text.
-fn headers(facts: &Facts<'_>, withheld: &mut Vec<Withheld>) -> Map<String, Value> {
-    let mut headers = Map::new();
-    for (name, _) in facts.request.headers.iter() {
-        let name = name.to_ascii_lowercase();
-        let value = if CREDENTIALS.contains(&&*name) || facts.reach.credential_headers.contains(&name) {
-            Err(format!("the header `{name}` holds a credential, which conditions do not see"))
-        } else {
-            header(&facts.request.headers, &name)
-        };
-        match value {
-            Ok(value) => drop(headers.insert(name, value.into())),
-            Err(why) => withheld.push(Withheld { path: below_http("headers", &name), why }),
-        }
-    }
-    headers
-}
-
-/// Every value of each parameter, in order, but for the one that holds the credential.
-fn parameters(facts: &Facts<'_>, withheld: &mut Vec<Withheld>) -> Map<String, Value> {
-    let mut parameters: Map<String, Value> = Map::new();
-    for (name, value) in facts.path.parameters() {
-        if facts.reach.credential_parameter.as_deref() == Some(&*name) {
-            let why = format!("the parameter `{name}` holds a credential, which conditions do not see");
-            withheld.push(Withheld { path: below_http("parameters", &name), why });
-            continue;
-        }
-        let values = parameters.entry(name.into_owned()).or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(values) = values {
-            values.push(value.into_owned().into());
-        }
-    }
-    parameters
-}
-
-fn below_http(map: &str, name: &str) -> Vec<String> {
-    ["context", "http", map, name].map(str::to_owned).to_vec()
 }

@@ -9,6 +9,7 @@
 //! Everything else runs as JavaScript: what it names is checked when the rules are loaded, so that an unknown function is
 //! refused then and never taken for true, and IDM's functions are answered natively there too.
 
+mod bindings;
 mod body;
 mod constant;
 mod eval;

@@ -1,5 +1,8 @@
 //! Which of the engine's own loops would outlast every deadline? Those over lists of any length, mostly empty ones.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use rquickjs::{Ctx, Function};
 
 /// Puts a bound before the functions of lists that the engine runs without looking at the clock: a list is no memory, so
@@ -26,14 +29,22 @@ const BOUNDS: &str = r#"(function (most) {
 })"#;
 /// The longest list, in elements.
 const MOST: u32 = 1_000_000;
-/// A script that holds none of these words has no list but those that take up memory.
-const WAYS: [&str; 5] = ["Array", "length", "call", "apply", "bind"];
+/// A script without one of these has no list but those that take up memory: a word that makes or borrows lists, or a
+/// `length` that is set. `<=` and `>=` compare.
+static NEEDED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"Array|call|apply|bind|Reflect|length["'\]\s]*(?::|,|\}|\+\+|--|=(?:[^=]|$)|(?:[+*/%&|^?-]{1,3}|<<|>>>?)=(?:[^=]|$))"#,
+    )
+    .ok()
+});
 
-/// Sets the bounds, where the script could need them: they cost some 20 µs.
-pub(super) fn set(ctx: &Ctx<'_>, source: &str) -> rquickjs::Result<()> {
-    if !WAYS.iter().any(|way| source.contains(way)) {
-        return Ok(());
-    }
+/// Whether a script could need the bounds, which cost some 20 µs.
+pub(super) fn needed(source: &str) -> bool {
+    NEEDED.as_ref().is_none_or(|needed| needed.is_match(source))
+}
+
+/// Sets the bounds.
+pub(super) fn set(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     ctx.eval::<Function<'_>, _>(BOUNDS)?.call((MOST,))
 }
 
@@ -98,6 +109,38 @@ mod tests {
             "String.raw({raw: {length: 4e9}})",
         ] {
             assert!(matches!(run(source), Err(ScriptError::Other(_))), "{source}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_set_where_a_script_could_make_or_borrow_a_long_list() {
+        for source in [
+            "new Array(5)",
+            "[].slice.call(x)",
+            "a.length = 5",
+            "a['length']=5",
+            "a.length += 1",
+            "a.length++",
+            "({length: 5})",
+            "var length = 5, o = {length}",
+            "a.length **= 2",
+            "a.length >>>= 1",
+            "a.length ??= 3",
+            "[a.length] = [3]",
+            "a[\"length\"]\n= 5",
+            "Reflect.apply(f, x, [])",
+        ] {
+            assert!(super::needed(source), "{source}");
+        }
+        for source in [
+            "a.length === 5",
+            "a.length == 5",
+            "a.length <= 5 && a.length >= 3",
+            "a.length > 5",
+            "a.length - 1",
+            "a.length",
+        ] {
+            assert!(!super::needed(source), "{source}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod clock;
+mod language;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use rquickjs::context::{EvalOptions, intrinsic};
+use language::Needs;
+use rquickjs::context::EvalOptions;
 use rquickjs::function::IntoArgs;
-use rquickjs::{Context, Ctx, Error, Function, Runtime, Value};
+use rquickjs::{Ctx, Error, Function, Runtime, Value};
 
 /// The most memory a run may use, in bytes; what the engine needs for itself (some 200 kB) included.
 const MAX_MEMORY: usize = 16 * 1024 * 1024;
@@ -25,19 +27,6 @@ const MAX_SOURCE: usize = 1024 * 1024;
 const NAME: &str = "script";
 /// Declared before and again after a script that is only to be read: see [`Script::compile`].
 const SENTINEL: &str = "keywardReadsButDoesNotRun";
-
-/// What scripts may use of the language: everything that neither reaches out nor needs a job queue of its own.
-type Language = (
-    intrinsic::Date,
-    intrinsic::Eval,
-    intrinsic::RegExpCompiler,
-    intrinsic::RegExp,
-    intrinsic::Json,
-    intrinsic::Proxy,
-    intrinsic::MapSet,
-    intrinsic::TypedArrays,
-    intrinsic::Promise,
-);
 
 /// Why a script gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +78,8 @@ impl ScriptError {
 #[derive(Debug, Clone)]
 pub struct Script {
     source: Arc<str>,
+    needs: Needs,
+    is_bounded: bool,
     /// How many runs have not ended long after they were due to.
     pub(super) stuck: Arc<AtomicUsize>,
 }
@@ -115,14 +106,19 @@ impl Script {
         // The engine has no way to read without running. A name that is declared twice is found after the whole text has
         // been read and before its first statement runs.
         let probe = format!("{source}\nlet {SENTINEL};");
-        let read = sandboxed(&probe, MAX_MEMORY, None, |sandbox| {
+        let read = sandboxed(&probe, (Needs::Whole, false), MAX_MEMORY, None, |sandbox| {
             sandbox.ctx.eval::<(), _>(format!("let {SENTINEL};"))?;
             sandbox.evaluate().map(|_| ())
         });
         match read {
             // The whole message: a script that lacks its end trips over the very name.
             Err(ScriptError::Syntax { message, .. }) if message == format!("redeclaration of '{SENTINEL}'") => {
-                Ok(Self { source: source.into(), stuck: Arc::default() })
+                Ok(Self {
+                    needs: Needs::of(source),
+                    is_bounded: bounds::needed(source),
+                    source: source.into(),
+                    stuck: Arc::default(),
+                })
             }
             Err(ScriptError::Syntax { line, column, message }) => {
                 // What is missing at the end is found missing in the line that was added.
@@ -146,7 +142,7 @@ impl Script {
         until: Instant,
         body: impl for<'js> FnOnce(Sandbox<'js, '_>) -> rquickjs::Result<T>,
     ) -> Result<T, ScriptError> {
-        sandboxed(&self.source, MAX_MEMORY, Some(until), body)
+        sandboxed(&self.source, (self.needs, self.is_bounded), MAX_MEMORY, Some(until), body)
     }
 }
 
@@ -154,12 +150,13 @@ impl Script {
 /// its contexts share.
 fn sandboxed<T>(
     source: &str,
+    (needs, is_bounded): (Needs, bool),
     max_memory: usize,
     until: Option<Instant>,
     body: impl for<'js> FnOnce(Sandbox<'js, '_>) -> rquickjs::Result<T>,
 ) -> Result<T, ScriptError> {
     let runtime = Runtime::new().map_err(|_| ScriptError::Memory)?;
-    let context = Context::custom::<Language>(&runtime).map_err(|_| ScriptError::Memory)?;
+    let context = needs.context(&runtime).map_err(|_| ScriptError::Memory)?;
     runtime.set_memory_limit(max_memory);
     runtime.set_max_stack_size(MAX_STACK);
     let late = Rc::new(Cell::new(false));
@@ -170,9 +167,9 @@ fn sandboxed<T>(
         handler_late.set(is_late);
         is_late
     })));
+    let set_bounds = |ctx: &Ctx<'_>| if is_bounded { bounds::set(ctx) } else { Ok(()) };
     let result = context.with(|ctx| {
-        bounds::set(&ctx, source).and_then(|()| body(Sandbox { ctx: ctx.clone(), source })).map_err(|error| match error
-        {
+        set_bounds(&ctx).and_then(|()| body(Sandbox { ctx: ctx.clone(), source })).map_err(|error| match error {
             Error::Exception => {
                 let thrown = ctx.catch();
                 understand(&thrown)

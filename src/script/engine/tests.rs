@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::language::Needs;
 use super::{Script, ScriptError, sandboxed};
 
 fn soon() -> Instant {
@@ -145,9 +146,23 @@ fn running_out_of_memory_anywhere_leaves_the_process_standing() {
             try { new Proxy({}, {get: () => `${i}`}).x; [...(function* () { yield i; })()]; eval('var z' + i + ' = ' + i); } catch (e) {}
         }
         all.length";
+    survives_every_limit(source, Needs::Whole);
+    let usual = "var all = [];
+        function Node(i) { this.i = i; this.self = this; this.f = () => this; }
+        for (var i = 0; i < 50; i++) {
+            try { all.push(new Node(i)); all.push({r: /(a+)b/.exec('aaab'), d: new Date(i).toISOString()}); } catch (e) {}
+            try { JSON.parse(JSON.stringify(all.map(n => n.i))); } catch (e) {}
+            try { [...(function* () { yield i; })()]; `${i}`.replace(/1/g, 'x').split('x'); ({...{a: 1}}); } catch (e) {}
+        }
+        all.length";
+    assert_eq!(Needs::of(usual), Needs::Usual);
+    survives_every_limit(usual, Needs::Usual);
+}
+
+fn survives_every_limit(source: &str, needs: Needs) {
     let mut outcomes = [0_usize; 2];
     for limit in (60_000..700_000).step_by(1_537) {
-        let outcome = sandboxed(source, limit, Some(soon()), |sandbox| {
+        let outcome = sandboxed(source, (needs, true), limit, Some(soon()), |sandbox| {
             sandbox.define("security", r#"{"authorization": {"roles": ["a", "b"]}}"#)?;
             let value = sandbox.evaluate()?;
             sandbox.json(value)
