@@ -13,6 +13,7 @@
 //! | `herd` | many checks at once, callers that hang up |
 //! | `idm_answers` | IDM's files against what a running IDM decided and answered |
 //! | `idm_files` | IDM's own files, pointed at, imported and linted |
+//! | `image` | the image of `deploy/Dockerfile`, built and started by buildah |
 //! | `introspection` | what a real authorization server's word becomes |
 //! | `kubernetes` | the overlays of `deploy/kubernetes`, rendered, validated, and held to what they say |
 //! | `limits` | what the server does not take on without end, and what becomes of the rest |
@@ -54,6 +55,7 @@ mod helm;
 mod herd;
 mod idm_answers;
 mod idm_files;
+mod image;
 mod introspection;
 mod kubernetes;
 mod limits;
