@@ -1,10 +1,15 @@
 //! What is written down about a decision? One JSON line each, without credential, query or header values.
 
+mod pseudonym;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 pub use settings::Settings;
 pub use writer::{AuditWriter, Tally};
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,8 +18,8 @@ use crate::authorizer::DecisionRecord;
 use crate::decision::{Decision, DenialStatus};
 use crate::request::RequestView;
 
-/// One decision as it is written down.
-#[derive(Debug, Serialize)]
+/// One decision as it is written down; `schema/audit.schema.json` describes it.
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent<'a> {
     #[serde(serialize_with = "as_text")]
@@ -42,9 +47,9 @@ pub struct AuditEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    authentication_id: Option<&'a str>,
+    authentication_id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     component: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,8 +104,8 @@ impl<'a> AuditEvent<'a> {
             credential: record.credential.map(|place| place.as_str()),
             introspection: record.answer_source.map(|source| source.as_str()),
             client_id: record.token.as_ref().and_then(|token| token.client_id.as_deref()),
-            authentication_id: principal.map(|principal| &*principal.authentication_id),
-            id: principal.map(|principal| &*principal.id),
+            authentication_id: principal.map(|principal| (&*principal.authentication_id).into()),
+            id: principal.map(|principal| (&*principal.id).into()),
             component: principal.map(|principal| &*principal.component),
             roles: principal.map(|who| who.roles.iter().map(|role| role.as_str()).collect()).unwrap_or_default(),
             detail: record.detail.clone().or(detail),

@@ -9,6 +9,8 @@ pub struct Settings {
     pub denials: f64,
     /// Where lines go.
     pub to: AuditTarget,
+    /// Whether users are named by a keyed hash only.
+    pub redact: bool,
 }
 
 /// Where audit lines go.
@@ -23,6 +25,6 @@ pub enum AuditTarget {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { allows: 1.0, denials: 1.0, to: AuditTarget::Stdout }
+        Self { allows: 1.0, denials: 1.0, to: AuditTarget::Stdout, redact: true }
     }
 }

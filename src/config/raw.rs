@@ -92,6 +92,8 @@ pub struct Audit {
     pub denials: Option<f64>,
     /// Where the lines go. Default `stdout`.
     pub to: Option<AuditTo>,
+    /// Whether users are named by a keyed hash, which tells them apart and no more. Default `true`.
+    pub redact: Option<bool>,
 }
 
 /// Where audit lines go.

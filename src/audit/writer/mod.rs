@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::AuditEvent;
+use super::pseudonym::Pseudonyms;
 use super::settings::{AuditTarget, Settings};
 use crate::decision::Decision;
 
@@ -23,6 +24,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct AuditWriter {
     settings: Settings,
     outlet: Option<Arc<Outlet>>,
+    /// `None`: users are named.
+    pseudonyms: Option<Arc<Pseudonyms>>,
     seen: Arc<AtomicU64>,
     tally: Arc<Tally>,
 }
@@ -84,7 +87,7 @@ impl AuditWriter {
     /// A writer as configured, on standard output.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// Where the system gives no thread, or no random bytes.
     pub fn start(settings: Settings) -> std::io::Result<Self> {
         Self::start_with(settings, std::io::stdout())
     }
@@ -92,7 +95,7 @@ impl AuditWriter {
     /// The same, writing to `out`.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// Where the system gives no thread, or no random bytes.
     pub fn start_with(settings: Settings, out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let tally = Arc::<Tally>::default();
         let outlet = match settings.to {
@@ -104,7 +107,8 @@ impl AuditWriter {
                 Some(Arc::new(Outlet(waiting)))
             }
         };
-        Ok(Self { settings, outlet, seen: Arc::default(), tally })
+        let pseudonyms = settings.redact.then(Pseudonyms::random).transpose()?.map(Arc::new);
+        Ok(Self { settings, outlet, pseudonyms, seen: Arc::default(), tally })
     }
 
     /// What it was started with.
@@ -126,7 +130,11 @@ impl AuditWriter {
     /// Hands `event` to the writing thread; never waits for it. With too much waiting the event is dropped and counted.
     pub fn write(&self, event: &AuditEvent<'_>) {
         let Some(Outlet(waiting)) = self.outlet.as_deref() else { return };
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        let line = match &self.pseudonyms {
+            Some(pseudonyms) => serde_json::to_vec(&pseudonyms.hide(event)),
+            None => serde_json::to_vec(event),
+        };
+        let Ok(mut line) = line else { return };
         line.push(b'\n');
         let mut lines = waiting.lock();
         if lines.bytes.len() + line.len() > MOST_BYTES {

@@ -161,6 +161,7 @@ fn audit(cx: &mut Context<'_>, here: &Here<'_>) -> Option<audit::settings::Setti
             None | Some(raw::AuditTo::Stdout) => audit::settings::AuditTarget::Stdout,
             Some(raw::AuditTo::Off) => audit::settings::AuditTarget::Off,
         },
+        redact: raw.redact.unwrap_or(default.redact),
     })
 }
 
