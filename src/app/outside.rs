@@ -234,3 +234,78 @@ impl DecisionMetrics for Metrics {
         self.limited(Limit::MessageSize);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config;
+
+    const CONFIGURATION: &str = r#"
+rsFilter:
+  clientId: mesh-rs
+  clientSecret: "first-secret"
+  tokenIntrospectUrl: http://as.test/introspect
+  scopes: [openid]
+  subjectMapping:
+    - { resourceTypeMapping: { usr: managed/user }, propertyMapping: { sub: _id }, userRoles: "authzRoles/*" }
+directory: { idm: { url: "http://idm.test/openidm", auth: { headers: { username: keyward, password: "a-password" } } } }
+access: { style: http, rules: [ { pattern: /orders/*, roles: clerk, methods: "*" } ] }
+"#;
+
+    fn made(text: &str, former: Kept) -> Kept {
+        let environment = BTreeMap::<String, String>::new();
+        let loaded = config::parse(text, "keyward.yaml", Path::new(""), &environment).unwrap();
+        let servers = RealServers::new(Arc::new(SystemClock), Arc::default()).after(Arc::new(former));
+        for filter in &loaded.config.filters {
+            servers.introspector(filter).unwrap();
+            servers.directory(filter).unwrap();
+        }
+        servers.show_caches()
+    }
+
+    /// Whether introspector and directory are still those of `CONFIGURATION` after `from` became `to`.
+    fn kept(from: &str, to: &str) -> (bool, bool) {
+        assert!(CONFIGURATION.contains(from), "{from}");
+        let former = made(CONFIGURATION, Kept::default());
+        let introspector = Arc::clone(&former.introspectors[0].introspector);
+        let directory = Arc::clone(&former.directories[0].directory);
+        let next = made(&CONFIGURATION.replace(from, to), former);
+        (
+            Arc::ptr_eq(&introspector, &next.introspectors[0].introspector),
+            Arc::ptr_eq(&directory, &next.directories[0].directory),
+        )
+    }
+
+    /// SECURITY: what is known is known of one server, as one client, under one policy.
+    #[test]
+    fn what_is_known_is_kept_only_while_all_that_it_hangs_on_is_equal() {
+        for (from, to, expected) in [
+            ("roles: clerk", "roles: manager", (true, true)),
+            ("usr: managed/user", "usr: managed/other", (true, true)),
+            ("first-secret", "other-secret", (false, true)),
+            ("mesh-rs", "other-rs", (false, true)),
+            ("as.test", "other.test", (false, true)),
+            ("scopes: [openid]", "scopes: []", (false, true)),
+            ("scopes: [openid]", "clientAuthentication: client_secret_post", (false, true)),
+            ("scopes: [openid]", "scopes: [openid]\n  cache: { maxTimeout: 1 second }", (false, true)),
+            ("scopes: [openid]", "scopes: [openid]\n  issuer: https://as.test", (false, true)),
+            ("a-password", "b-password", (true, false)),
+            ("username: keyward", "username: other", (true, false)),
+            ("idm.test", "other.test", (true, false)),
+        ] {
+            assert_eq!(kept(from, to), expected, "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn another_filter_of_the_same_settings_has_its_own() {
+        let filters = "filters:\n  - { name: default, hosts: [a.test] }\n  - { name: b, hosts: [b.test] }\n";
+        let next = made(&format!("{filters}{CONFIGURATION}"), made(CONFIGURATION, Kept::default()));
+        let [first, second] = next.introspectors.as_slice() else { panic!("two filters") };
+        assert!(!Arc::ptr_eq(&first.introspector, &second.introspector));
+    }
+}

@@ -138,3 +138,25 @@ fn a_server_tells_its_health_follows_its_configuration_and_ends_when_told() {
     assert!(!socket.exists());
     assert!(!std::fs::read_to_string(&log).unwrap().contains("s3cret"));
 }
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let configuration = CONFIGURATION.replace("listen: {", "listen: { grace: 1 hour,");
+    let configuration = write(directory.path(), &configuration);
+    let arguments = ["serve", "--config", &configuration, "--log-format", "json"];
+    let file = std::fs::File::create(&log).unwrap();
+    let mut serving = Serving(keyward(&arguments).stdout(Stdio::null()).stderr(file).spawn().unwrap());
+    let terminate = |process: u32| Command::new("kill").args(["-TERM", &process.to_string()]).status().unwrap();
+    until(&log, "\"listening\"");
+    assert!(terminate(serving.0.id()).success());
+    until(&log, "\"draining\"");
+    let address = format!("unix:{}", directory.path().join("keyward.sock").display());
+    let (code, stdout, _) = run(&["health", "--address", &address]);
+    assert_eq!((code, stdout.as_str()), (Some(1), "NOT_SERVING\n"), "it still answers");
+
+    assert!(terminate(serving.0.id()).success());
+
+    assert_eq!(serving.0.wait().unwrap().code(), Some(1));
+}
