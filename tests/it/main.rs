@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | `audit` | a server whose audit goes into a pipe that nobody reads |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `check` | `keyward check` as a person sees it |
 //! | `deploy_envoy` | the files of `deploy/envoy`: a real Envoy with them, asking a real Keyward process |
@@ -42,6 +43,7 @@
     reason = "helpers of tests"
 )]
 
+mod audit;
 mod cases;
 mod check;
 mod cli;
