@@ -431,6 +431,17 @@ mod in_javascript {
     }
 
     #[test]
+    fn a_credential_that_comes_twice_keeps_no_script_from_the_other_headers() {
+        let twice = Case {
+            headers: &[("cookie", "a=b"), ("Cookie", "c=d"), ("x-a", "1"), ("X-A", "2")],
+            ..case("read", "managed/user/11aa")
+        };
+        assert_eq!(twice.holds("(function (all) { return all['X-a'].length === 3; }(context.http.headers))"), Ok(true));
+        assert_eq!(twice.holds("context.http.headers['X-a'].split(',').length === 2"), Ok(true));
+        assert!(twice.holds("context.http.headers.Cookie.length > 0").is_err());
+    }
+
+    #[test]
     fn an_operators_own_functions_are_taken_along_and_no_more_of_the_file() {
         let library = Library::read(
             "var limit = 3;
