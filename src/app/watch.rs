@@ -23,6 +23,8 @@ const MAX_LINKS: usize = 40;
 pub struct FileWatch {
     directories: BTreeSet<PathBuf>,
     events: mpsc::Receiver<()>,
+    /// Some directory cannot be watched, and that has been told.
+    blind: bool,
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -33,27 +35,31 @@ impl FileWatch {
     /// beside it, and a watch on the file itself goes blind at the first swap.
     #[must_use]
     pub fn new<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
-        Self::on(directories(paths))
+        Self::on(directories(paths), false)
     }
 
-    fn on(directories: BTreeSet<PathBuf>) -> Self {
+    fn on(directories: BTreeSet<PathBuf>, known_blind: bool) -> Self {
         let (told, events) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, may_be_a_change) {
                 let _one_is_already_waiting = told.try_send(());
             }
         });
-        let failed = |error: notify::Error| {
-            tracing::warn!(%error, every = ?POLL, "cannot be told of changed files and will look from time to time");
+        let mut blind = false;
+        let mut failed = |error: notify::Error| {
+            if !known_blind && !std::mem::replace(&mut blind, true) {
+                tracing::warn!(%error, every = ?POLL, "cannot be told of changed files and will look from time to time");
+            }
+            blind = true;
         };
-        let watcher = watcher.map_err(failed).ok().map(|mut watcher| {
+        let watcher = watcher.map_err(&mut failed).ok().map(|mut watcher| {
             for directory in &directories {
                 // One that cannot be watched must not blind us for the others.
-                let _told_in_the_log = watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed);
+                let _told_in_the_log = watcher.watch(directory, RecursiveMode::NonRecursive).map_err(&mut failed);
             }
             watcher
         });
-        Self { directories, events, _watcher: watcher }
+        Self { directories, events, blind, _watcher: watcher }
     }
 
     /// Watches `paths` from now on; `true` if that means other directories than before, because other files are named or
@@ -62,9 +68,15 @@ impl FileWatch {
         let directories = directories(paths);
         let others = directories != self.directories;
         if others {
-            *self = Self::on(directories);
+            *self = Self::on(directories, self.blind);
         }
         others
+    }
+
+    /// Watches `paths` anew. To be called after every change and before looking what it was: a directory may have been
+    /// replaced by another of the same name, of which a watch on the former one never tells.
+    pub fn renew<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) {
+        *self = Self::on(directories(paths), self.blind);
     }
 
     /// Returns when the files might have changed, and the change has settled; also now and then without a reason.
@@ -89,7 +101,9 @@ fn directories<'p>(paths: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBu
             let Some((link, rest)) = first_link(&path) else { break };
             let directory = directory_of(&link);
             let Ok(target) = std::fs::read_link(&link) else { break };
-            path = directory.join(target).join(rest);
+            // By parts: joining nothing would leave a slash at the end, and what ends in one is no link to anybody.
+            path = directory.join(target);
+            path.extend(rest.components());
             found.insert(existing(directory));
         }
     }

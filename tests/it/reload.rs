@@ -21,7 +21,9 @@ use tokio::task::JoinSet;
 
 use crate::support::check::{Seen, Sent};
 use crate::support::provider::{Answer, ScriptedProvider};
+use crate::support::raw_http;
 use crate::support::server::PATIENCE;
+use crate::support::serving::Serving;
 
 /// A mounted `ConfigMap`: what the kubelet does when it changes.
 struct Mount {
@@ -174,6 +176,74 @@ async fn a_file_behind_a_link_to_a_directory_is_followed() {
     }
 }
 
+/// Ways in which people and programs save a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_followed_however_it_is_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let save = |name: &str, version_of: &str| fs::write(at(name), version(version_of, 3).to_string()).unwrap();
+    for (name, text) in files(&version("a", 3)) {
+        fs::write(at(name), text).unwrap();
+    }
+    let live = Live::start(&at("keyward.json")).await;
+
+    save("keyward.json", "b");
+    live.until_allowed("/b/1").await;
+
+    save("keyward.json.new", "c");
+    fs::rename(at("keyward.json.new"), at("keyward.json")).unwrap();
+    live.until_allowed("/c/1").await;
+
+    fs::rename(at("keyward.json"), at("keyward.json~")).unwrap();
+    save("keyward.json", "d");
+    live.until_allowed("/d/1").await;
+
+    // Through two links, of which the second leads into another directory.
+    fs::create_dir(at("e")).unwrap();
+    save("e/keyward.json", "e");
+    symlink("e/keyward.json", at("link")).unwrap();
+    symlink("link", at("keyward.json.new")).unwrap();
+    fs::rename(at("keyward.json.new"), at("keyward.json")).unwrap();
+    fs::write(at("e/secret"), "changeit").unwrap();
+    live.until_allowed("/e/1").await;
+    save("e/keyward.json", "f");
+    live.until_allowed("/f/1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_goes_and_comes_back_is_followed_on() {
+    let above = tempfile::tempdir().unwrap();
+    let directory = above.path().join("keyward");
+    let save = |name: &str| {
+        fs::create_dir_all(&directory).unwrap();
+        for (file, text) in files(&version(name, 3)) {
+            fs::write(directory.join(file), text).unwrap();
+        }
+    };
+    save("a");
+    let live = Live::start(&directory.join("keyward.json")).await;
+
+    // Replaced so fast that the path is never seen to be missing.
+    fs::rename(&directory, above.path().join("former")).unwrap();
+    save("b");
+    live.until_allowed("/b/1").await;
+    save("c");
+    live.until_allowed("/c/1").await;
+
+    fs::remove_dir_all(&directory).unwrap();
+    save("d");
+    live.until_allowed("/d/1").await;
+    save("e");
+    live.until_allowed("/e/1").await;
+
+    fs::remove_dir_all(&directory).unwrap();
+    live.until("it is told", async || live.readiness.notes().contains("cannot be used")).await;
+    assert!(live.get("/e/1", None).await.allowed, "nothing has changed");
+    save("f");
+    live.until_allowed("/f/1").await;
+    live.until("it is told no more", async || live.readiness.notes().is_empty()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_version_changes_nothing_and_is_told_until_a_good_one_comes() {
     let mut mount = Mount::new(&files(&version("a", 3)));
@@ -194,6 +264,40 @@ async fn a_broken_version_changes_nothing_and_is_told_until_a_good_one_comes() {
         mount.swap(&files(&version("a", 4)));
         live.until("it is told no more", async || live.readiness.notes().is_empty()).await;
         assert!(live.metrics.encode().contains("keyward_config_reload_success 1\n"));
+    }
+}
+
+#[test]
+fn a_running_program_tells_of_a_broken_version_in_log_metric_and_readyz() {
+    let mut configuration = version("a", 3);
+    configuration["listen"]["admin"] = json!("127.0.0.1:9902");
+    let serving = Serving::start(&configuration.to_string(), |text, folder| {
+        fs::write(folder.join("secret"), "changeit").unwrap();
+        text
+    });
+    let save = |text: &str| {
+        fs::write(serving.file("next"), text).unwrap();
+        fs::rename(serving.file("next"), serving.file("keyward.yaml")).unwrap();
+    };
+    let good = fs::read_to_string(serving.file("keyward.yaml")).unwrap();
+
+    save(&good.replace("clientId", "clientID"));
+    serving.until_it_logs("the changed configuration cannot be used and the former one stays");
+    let readyz = || raw_http::get(serving.admin, "/readyz");
+    let metrics = || raw_http::get(serving.admin, "/metrics").body;
+    let started = Instant::now();
+    while !readyz().body.contains("\nconfiguration: the changed files cannot be used") {
+        assert!(started.elapsed() < PATIENCE, "{:?}", readyz());
+        std::thread::yield_now();
+    }
+    assert_eq!(readyz().status, 200, "the former version decides, and well");
+    assert!(metrics().contains("keyward_config_reload_success 0\n"));
+
+    save(&good.replace("/a/*", "/b/*"));
+    serving.until_it_logs("the configuration was read again");
+    while !metrics().contains("keyward_config_reload_success 1\n") || readyz().body != "ready\n" {
+        assert!(started.elapsed() < PATIENCE, "{:?}", readyz());
+        std::thread::yield_now();
     }
 }
 
