@@ -1,8 +1,10 @@
 //! What does a TLS listener prove with, and whom does it believe? Certificates from files, read again when they change.
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -18,6 +20,10 @@ use zeroize::Zeroizing;
 use super::expiry::first_expiry;
 use super::watch::FileWatch;
 use crate::listen::TlsSettings;
+
+/// How often to read files that change meanwhile, and how long to leave them alone in between.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why files cannot serve for TLS.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +52,9 @@ pub enum TlsError {
         /// What is wrong with it; never its content.
         detail: String,
     },
+    /// The files change whenever they are read.
+    #[error("`{}` and the files beside it change while they are read, {TRIES} times in a row", .0.display())]
+    Unsettled(PathBuf),
     /// Certificate and key are not a pair, perhaps because only one of them has been renewed yet.
     #[error("the key in `{}` does not belong to the certificate in `{}`", .key.display(), .certificate.display())]
     Mismatch {
@@ -80,7 +89,7 @@ impl TlsFiles {
     /// # Errors
     /// [`TlsError`], for the first file that cannot be used.
     pub async fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
-        let contents = Contents::read(settings).await?;
+        let contents = Contents::whole(settings).await?;
         let config = contents.server_config(settings)?;
         Ok(Self {
             settings: settings.clone(),
@@ -133,14 +142,14 @@ impl TlsFiles {
             }
             if !watch.follow(paths()) {
                 watch.changed().await;
-                watch.follow(paths());
+                watch.renew(paths());
             }
         }
     }
 
     /// `Ok(false)`: the files are as they were when `seen`.
     async fn reload(&self, seen: &mut Option<[u8; 32]>) -> Result<bool, TlsError> {
-        let contents = match Contents::read(&self.settings).await {
+        let contents = match Contents::whole(&self.settings).await {
             Ok(contents) => contents,
             Err(error) => {
                 *seen = None;
@@ -168,6 +177,12 @@ struct Contents {
 }
 
 impl Contents {
+    /// The files as they stood together at one moment: a mounted secret may be swapped between two of them.
+    async fn whole(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let settled = settled(|| Self::read(settings)).await;
+        settled.unwrap_or_else(|| Err(TlsError::Unsettled(settings.certificate.clone())))
+    }
+
     async fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
         let client_ca = match &settings.client_ca {
             Some(path) => Some(read(path).await?),
@@ -224,6 +239,27 @@ impl Contents {
     }
 }
 
+/// Reads until the same comes twice; `None` if it never does.
+///
+/// INVARIANT: each file still holds what it held when it was first read, so all of them held it when the last was.
+async fn settled<R>(mut read: impl FnMut() -> R) -> Option<Result<Contents, TlsError>>
+where
+    R: Future<Output = Result<Contents, TlsError>>,
+{
+    let mut former = read().await;
+    for _ in 0..TRIES {
+        let again = read().await;
+        match (&former, &again) {
+            (Ok(first), Ok(second)) if first.digest() != second.digest() => {}
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => {}
+            (Ok(_), Ok(_)) | (Err(_), Err(_)) => return Some(again),
+        }
+        former = again;
+        tokio::time::sleep(PAUSE).await;
+    }
+    None
+}
+
 async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     tokio::fs::read(path).await.map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
 }
@@ -262,5 +298,35 @@ fn pem_detail(error: &pem::Error) -> String {
         pem::Error::Base64Decode(_) => "the base64 is broken".to_owned(),
         pem::Error::Io(error) => error.to_string(),
         _ => "it cannot be read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+
+    fn contents(certificate: &str, key: &str) -> Contents {
+        Contents { certificate: certificate.into(), key: Zeroizing::new(key.into()), client_ca: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_are_swapped_while_they_are_read_are_never_half_of_each_version() {
+        let mut reads = [("former", "former"), ("former", "next"), ("next", "next"), ("next", "next")].into_iter();
+        let read =
+            settled(|| future::ready(Ok(reads.next().map(|(certificate, key)| contents(certificate, key)).unwrap())))
+                .await;
+        assert_eq!(read.unwrap().unwrap().digest(), contents("next", "next").digest());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_never_come_to_rest_are_no_certificate() {
+        let mut read = 0;
+        let read = settled(|| {
+            read += 1;
+            future::ready(Ok(contents(&read.to_string(), "key")))
+        });
+        assert!(read.await.is_none());
     }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use keyward::app::server::Bound;
 use keyward::app::tls::{TlsError, TlsFiles};
@@ -13,6 +15,7 @@ use keyward::listen::TlsSettings;
 use keyward::telemetry::metrics::Metrics;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use crate::support::certificates::{Authority, SecretMount, files};
 use crate::support::server::{PATIENCE, Running, Scripted, settings, tcp};
@@ -140,6 +143,55 @@ async fn a_new_client_authority_shuts_the_former_ones_clients_out() {
     until_metrics_say(&server, "tls_reload_success{listener=").await;
     assert!(check(&server, of_former).await.is_err());
     check(&server, ours.client(Some(&next.leaf()))).await.unwrap();
+}
+
+/// Who asks on an open connection is Envoy: a swap must not cost a single check.
+#[tokio::test]
+async fn an_open_connection_lives_on_while_certificate_and_client_authority_are_swapped() {
+    let (ours, former, next) = (Authority::new("ours"), Authority::new("former"), Authority::new("next"));
+    let directory = tempfile::tempdir().unwrap();
+    let client_ca = directory.path().join("ca.crt");
+    std::fs::write(&client_ca, &former.pem).unwrap();
+    let tls = TlsSettings { client_ca: Some(client_ca.clone()), ..ours.leaf().write(directory.path()) };
+    let authorization = Scripted::held();
+    let server = Running::start(vec![tcp(Some(tls))], authorization.clone()).await;
+    let identity = former.leaf();
+    let client = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(&ours.pem))
+        .identity(Identity::from_pem(&identity.certificate, &identity.key))
+        .domain_name("localhost");
+    let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{}", server.port())).unwrap();
+    let channel = endpoint.tls_config(client).unwrap().connect().await.unwrap();
+    let ask = || {
+        let mut client = AuthorizationClient::new(channel.clone());
+        tokio::spawn(async move { client.check(CheckRequest::default()).await })
+    };
+    authorization.may_answer.add_permits(1);
+    ask().await.unwrap().expect("an answer before the swap");
+    authorization.may_answer.forget_permits(1);
+
+    let under_way = ask();
+    let started = Instant::now();
+    while authorization.asked() < 2 {
+        assert!(started.elapsed() < PATIENCE, "the check never came");
+        tokio::task::yield_now().await;
+    }
+    let leaf = ours.leaf();
+    leaf.write(directory.path());
+    std::fs::write(&client_ca, &next.pem).unwrap();
+    until_metrics_say(&server, "tls_reload_success{listener=").await;
+    assert!(!under_way.is_finished());
+    authorization.may_answer.add_permits(1);
+    under_way.await.unwrap().expect("an answer to the check under way");
+
+    let shown = check(&server, ours.client(Some(&next.leaf()))).await.unwrap();
+    assert_eq!(shown, leaf.der(), "a new connection is shown the new certificate");
+    assert!(
+        check(&server, ours.client(Some(&identity))).await.is_err(),
+        "the former authority lets nobody in any more"
+    );
+    // The client could not connect again if it had to.
+    ask().await.unwrap().expect("an answer after the swap");
 }
 
 #[tokio::test]
