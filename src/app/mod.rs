@@ -9,6 +9,7 @@ pub mod outside;
 pub mod reflection;
 pub mod reload;
 pub mod server;
+pub mod snapshot;
 pub mod tls;
 mod traced;
 pub mod watch;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::watch::FileWatch;
-use super::{App, Former};
+use super::{App, Former, snapshot};
 use crate::admin::readiness::Readiness;
-use crate::config::{self, Environment, Loaded, Problem, Sources};
+use crate::config::{Environment, Loaded, Problem, Sources};
 
 /// What `/readyz` calls the configuration.
 const CONFIGURATION: &str = "configuration";
@@ -37,6 +37,8 @@ enum Outcome {
     Replaced(Former, Vec<&'static str>),
     /// The new version cannot be used: in how many ways, and where first.
     Refused(usize, String),
+    /// The files change while they are read: what they will be is to be seen.
+    Unsettled,
 }
 
 impl Reloader {
@@ -61,8 +63,7 @@ impl Reloader {
         // The files may have changed between the first reading and the start of the watch.
         let mut always = false;
         loop {
-            self.look(always).await;
-            always = false;
+            always = self.look(always).await;
             if watch.follow(self.sources.paths()) {
                 continue;
             }
@@ -71,12 +72,13 @@ impl Reloader {
                 () = asked.notified() => always = true,
             }
             // Before looking: whatever changes from here on wakes us.
-            watch.follow(self.sources.paths());
+            watch.renew(self.sources.paths());
         }
     }
 
     /// Reads again if any file is other than it was, or `always`: whoever asks wants to see in the log what became of it.
-    async fn look(&mut self, always: bool) {
+    /// `true`: they have to be read again, even if they are as they were.
+    async fn look(&mut self, always: bool) -> bool {
         let (reading, sources) = (Arc::clone(&self.reading), self.sources.clone());
         // Ten thousand rules take their time, and checks must not wait for it.
         let read = tokio::task::spawn_blocking(move || reading.read_again(sources, always)).await;
@@ -89,6 +91,7 @@ impl Reloader {
         };
         self.sources = sources;
         let metrics = self.reading.app.metrics();
+        let unsettled = matches!(outcome, Outcome::Unsettled);
         match outcome {
             Outcome::Same => {}
             Outcome::Replaced(former, stays) => {
@@ -109,7 +112,13 @@ impl Reloader {
                 );
                 self.readiness.note(CONFIGURATION, Some(what));
             }
+            Outcome::Unsettled => {
+                metrics.reloaded(false);
+                let what = "the files change while they are read and the former version decides";
+                self.readiness.note(CONFIGURATION, Some(what.to_owned()));
+            }
         }
+        unsettled
     }
 }
 
@@ -118,7 +127,13 @@ impl Reading {
         if !always && !sources.have_changed() {
             return (Outcome::Same, sources);
         }
-        let attempt = config::attempt(&self.path, &*self.environment);
+        let attempt = match snapshot::read(&self.path, &*self.environment) {
+            Ok(attempt) => attempt,
+            Err(unsettled) => {
+                tracing::error!("{unsettled}; the former one stays");
+                return (Outcome::Unsettled, sources);
+            }
+        };
         let outcome = match attempt.loaded {
             Ok(loaded) => self.replace(&loaded),
             Err(problems) => refused(problems.as_slice()),

@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 use super::{Outcome, complain, runtime, traces};
 use crate::app::reload::Reloader;
 use crate::app::server::{Bound, Drain, Drained};
-use crate::app::{App, StartError};
+use crate::app::{App, StartError, snapshot};
 use crate::build_info;
 use crate::clock::SystemClock;
-use crate::config::{self, Loaded, ProcessEnvironment};
+use crate::config::{Loaded, ProcessEnvironment};
 use crate::telemetry::logging::{self, Format};
 
 /// Flags of `serve`.
@@ -46,7 +46,14 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
         complain(error);
         return Outcome::WrongInput;
     }
-    let loaded = match config::load(&args.config, &ProcessEnvironment) {
+    let attempt = match snapshot::read(&args.config, &ProcessEnvironment) {
+        Ok(attempt) => attempt,
+        Err(unsettled) => {
+            tracing::error!("{unsettled}");
+            return Outcome::No;
+        }
+    };
+    let loaded = match attempt.loaded {
         Ok(loaded) => loaded,
         Err(problems) => {
             for problem in problems.as_slice() {

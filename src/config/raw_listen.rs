@@ -1,9 +1,9 @@
-//! What may be written below `listen`?
+//! What may be written under `listen`?
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::{DurationText, OneOrMany};
+use super::raw::{DurationText, OneOrMany};
 
 /// Where the server listens.
 #[derive(Deserialize, JsonSchema, Default)]
