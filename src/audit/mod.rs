@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::authorizer::DecisionRecord;
 use crate::decision::{Decision, DenialStatus};
+use crate::principal::Role;
 use crate::request::RequestView;
 
 /// One decision as it is written down; `schema/audit.schema.json` describes it.
@@ -41,6 +42,8 @@ pub struct AuditEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     introspection: Option<&'static str>,
@@ -52,10 +55,10 @@ pub struct AuditEvent<'a> {
     id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     component: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    roles: Vec<&'a str>,
+    #[serde(skip_serializing_if = "<[Role]>::is_empty", serialize_with = "as_names")]
+    roles: &'a [Role],
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    detail: Option<Cow<'a, str>>,
     duration_micros: u64,
 }
 
@@ -66,6 +69,8 @@ pub struct AuditContext<'a> {
     pub time: Timestamp,
     /// The decision's id.
     pub decision_id: &'a str,
+    /// The trace that the check belongs to, where it belongs to one: 32 hexadecimal digits.
+    pub trace_id: Option<&'a str>,
     /// The filter, where one was found.
     pub filter: Option<&'a str>,
     /// How long the decision took.
@@ -101,14 +106,15 @@ impl<'a> AuditEvent<'a> {
             host: request.map_or("", |request| request.host),
             path,
             request_id: request.and_then(|request| request.headers.single("x-request-id")),
+            trace_id: context.trace_id,
             credential: record.credential.map(|place| place.as_str()),
             introspection: record.answer_source.map(|source| source.as_str()),
             client_id: record.token.as_ref().and_then(|token| token.client_id.as_deref()),
             authentication_id: principal.map(|principal| (&*principal.authentication_id).into()),
             id: principal.map(|principal| (&*principal.id).into()),
             component: principal.map(|principal| &*principal.component),
-            roles: principal.map(|who| who.roles.iter().map(|role| role.as_str()).collect()).unwrap_or_default(),
-            detail: record.detail.clone().or(detail),
+            roles: principal.map(|principal| &*principal.roles).unwrap_or_default(),
+            detail: record.detail.as_deref().map(Cow::Borrowed).or(detail.map(Cow::Owned)),
             duration_micros: u64::try_from(context.took.as_micros()).unwrap_or(u64::MAX),
         }
     }
@@ -116,6 +122,10 @@ impl<'a> AuditEvent<'a> {
 
 fn status(status: DenialStatus) -> u16 {
     status.code().as_u16()
+}
+
+fn as_names<S: serde::Serializer>(roles: &[Role], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(roles.iter().map(Role::as_str))
 }
 
 fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,6 +1,11 @@
 //! How is a user told from another without being named?
 
+use std::borrow::Cow;
+
 use super::AuditEvent;
+
+/// `#` and 16 hexadecimal digits.
+const LENGTH: usize = 17;
 
 /// Makes pseudonyms. They stay the same as long as the process lives and mean nothing to anybody else: with a key that is
 /// known, or none, whoever guesses a user's name could tell.
@@ -20,15 +25,18 @@ impl Pseudonyms {
     }
 
     /// The event with pseudonyms for the user's names.
-    pub(super) fn hide<'a>(&self, event: &AuditEvent<'a>) -> AuditEvent<'a> {
-        let hidden = |name: &Option<_>| name.as_deref().map(|name: &str| self.of(name).into());
-        let (authentication_id, id) = (hidden(&event.authentication_id), hidden(&event.id));
-        AuditEvent { authentication_id, id, ..event.clone() }
+    pub(super) fn hide<'a>(&self, event: AuditEvent<'a>) -> AuditEvent<'a> {
+        let hidden = |name: Option<Cow<'a, str>>| name.map(|name| self.of(&name).into());
+        let (authentication_id, id) = (hidden(event.authentication_id), hidden(event.id));
+        AuditEvent { authentication_id, id, ..event }
     }
 
     fn of(&self, name: &str) -> String {
         let hash = blake3::keyed_hash(&self.key, name.as_bytes()).to_hex();
-        format!("#{}", hash.get(..16).unwrap_or_default())
+        let mut pseudonym = String::with_capacity(LENGTH);
+        pseudonym.push('#');
+        pseudonym.push_str(hash.get(..LENGTH - 1).unwrap_or_default());
+        pseudonym
     }
 }
 

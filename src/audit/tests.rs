@@ -1,20 +1,27 @@
 //! Is every event as `schema/audit.schema.json` says, and does it name nobody unless it should?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::pseudonym::Pseudonyms;
 use super::{AuditContext, AuditEvent};
+use crate::access::settings::{Knowledge, Library, RuleSettings, Settings as AccessSettings, Style};
+use crate::access::{AccessRules, Moment, Permit};
 use crate::authorizer::DecisionRecord;
 use crate::credential::CredentialPlace;
+use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
-use crate::introspection::{AnswerSource, IntrospectionError};
+use crate::directory::DirectoryError;
+use crate::introspection::{AnswerSource, IntrospectionError, TokenRefusal};
 use crate::principal::{Origin, Principal, Role};
-use crate::request::{Headers, RequestView};
+use crate::request::{Headers, PathPolicy, PathRefusal, RequestPath, RequestView};
+use crate::script::ScriptError;
+use crate::subject::SubjectError;
 use crate::token::ActiveToken;
 
 fn schema() -> Value {
@@ -56,50 +63,167 @@ fn request() -> RequestView<'static> {
     }
 }
 
-fn written(decision: &Decision, record: &DecisionRecord, request: Option<&RequestView<'_>>, hide: bool) -> Value {
-    let took = Duration::from_micros(7);
-    let context =
-        AuditContext { time: Timestamp::UNIX_EPOCH, decision_id: "d1", filter: request.map(|_| "default"), took };
-    let event = AuditEvent::new(context, request, decision, record);
-    let pseudonyms = Pseudonyms::random().unwrap();
-    json!(if hide { pseudonyms.hide(&event) } else { event })
+/// A permit: there is no way to one but through a rule that grants.
+async fn permit() -> Permit {
+    let list = |word: &str| vec![word.to_owned()];
+    let rule = RuleSettings {
+        name: "everyone".to_owned(),
+        pattern: "*".to_owned(),
+        roles: list("*"),
+        methods: list("*"),
+        actions: None,
+        exclude_patterns: Vec::new(),
+        custom_authz: None,
+        scopes: Vec::new(),
+        when: None,
+    };
+    let rules = AccessRules::compile(AccessSettings {
+        style: Style::Http,
+        context_path: "/".to_owned(),
+        honour_method_override: false,
+        knowledge: Knowledge::default(),
+        library: Library::default(),
+        rules: vec![rule],
+    });
+    let path = RequestPath::parse("/orders/1", PathPolicy::default()).unwrap();
+    let moment = Moment { now: Timestamp::UNIX_EPOCH, deadline: Deadline::after(Duration::from_secs(1)) };
+    rules.unwrap().admit(&request(), &path, &full().principal.unwrap(), moment).await.unwrap()
 }
 
+/// One decision of every kind: as many as there are words.
+async fn decisions() -> Vec<Decision> {
+    let text = || "a text".to_owned();
+    let tokens = [
+        TokenRefusal::Expired,
+        TokenRefusal::NotYetValid,
+        TokenRefusal::Type,
+        TokenRefusal::Issuer,
+        TokenRefusal::Audience,
+        TokenRefusal::Binding,
+        TokenRefusal::Scopes,
+    ];
+    let denials = [
+        Denial::RequestMissing,
+        Denial::HostRefused,
+        Denial::PathRefused(PathRefusal::Fragment),
+        Denial::FilterUnknown,
+        Denial::CredentialMissing,
+        Denial::CredentialRepeated,
+        Denial::CredentialScheme,
+        Denial::CredentialMalformed,
+        Denial::TokenInactive,
+        Denial::ScopeMissing(vec![text()]),
+        Denial::SubjectUnmapped(SubjectError::NoMapping),
+        Denial::UserUnknown(text()),
+        Denial::UserAmbiguous,
+        Denial::UserInactive,
+        Denial::ScriptRefused(text()),
+        Denial::RequestMalformed("a text"),
+        Denial::Csrf,
+        Denial::OutsideContextPath,
+        Denial::MethodUnknown,
+        Denial::NoRule,
+        Denial::RuleScopeMissing(vec![text()]),
+        Denial::RuleScopeNeedsCredential(vec![text()]),
+        Denial::ConditionFailed,
+    ];
+    let introspection = [
+        IntrospectionError::Timeout,
+        IntrospectionError::Unreachable(text()),
+        IntrospectionError::Status { status: 500, detail: text() },
+        IntrospectionError::Unreadable(text()),
+        IntrospectionError::GivenUp("a text"),
+    ];
+    let directory = [
+        DirectoryError::Timeout,
+        DirectoryError::Unreachable(text()),
+        DirectoryError::Status { status: 500, detail: text() },
+        DirectoryError::Unreadable(text()),
+        DirectoryError::Unauthorized(text()),
+    ];
+    let scripts = [
+        ScriptError::Thrown { code: None, message: text() },
+        ScriptError::Deadline,
+        ScriptError::Memory,
+        ScriptError::Other(text()),
+    ];
+    let incomplete = Principal::new("", "c", "i", Vec::new(), Origin::Anonymous).unwrap_err();
+    let others = [Outage::ContextIncomplete(incomplete), Outage::Deadline, Outage::Overloaded, Outage::Internal];
+    let outages = introspection.map(Outage::Introspection).into_iter();
+    let outages = outages.chain(directory.map(Outage::Directory)).chain(scripts.map(Outage::Script)).chain(others);
+    let denials = tokens.map(Denial::TokenRefused).into_iter().chain(denials).map(Decision::Deny);
+    denials.chain(outages.map(Decision::Outage)).chain([Decision::Allow(permit().await)]).collect()
+}
+
+fn written(decision: &Decision, record: &DecisionRecord, request: Option<&RequestView<'_>>, hide: bool) -> Value {
+    let took = Duration::from_micros(7);
+    let (filter, trace_id) = (request.map(|_| "default"), request.map(|_| "4bf92f3577b34da6a3ce929d0e0e4736"));
+    let context = AuditContext { time: Timestamp::UNIX_EPOCH, decision_id: "d1", trace_id, filter, took };
+    let event = AuditEvent::new(context, request, decision, record);
+    let pseudonyms = Pseudonyms::random().unwrap();
+    json!(if hide { pseudonyms.hide(event) } else { event })
+}
+
+/// Holds an event against every word of the schema. A word that is not known here fails: it would hold nothing.
 fn fits(event: &Map<String, Value>, schema: &Value) {
     for required in schema["required"].as_array().unwrap() {
         assert!(event.contains_key(required.as_str().unwrap()), "{required} is missing in {event:?}");
     }
     for (name, value) in event {
-        let expected = &schema["properties"][name];
-        let fits = match expected["type"].as_str() {
-            Some("string") => value.is_string(),
-            Some("integer") => value.is_u64(),
-            Some("array") => value.as_array().unwrap().iter().all(Value::is_string),
-            _ => panic!("the schema has no `{name}`"),
-        };
-        assert!(fits, "{name}: {value}");
-        if let Some(values) = expected["enum"].as_array() {
-            assert!(values.contains(value), "{name}: {value}");
+        let expected = schema["properties"][name].as_object().unwrap_or_else(|| panic!("the schema has no `{name}`"));
+        for (word, rule) in expected {
+            let fits = match (word.as_str(), rule.as_str()) {
+                ("description", _) => true,
+                ("type", Some("string")) => value.is_string(),
+                ("type", Some("integer")) => value.is_u64(),
+                ("type", Some("array")) => value.is_array(),
+                ("items", _) => value.as_array().unwrap().iter().all(Value::is_string) && rule["type"] == "string",
+                ("enum", _) => rule.as_array().unwrap().contains(value),
+                ("const", _) => rule == value,
+                ("minimum", _) => value.as_u64() >= rule.as_u64(),
+                ("maximum", _) => value.as_u64() <= rule.as_u64(),
+                ("pattern", Some(pattern)) => Regex::new(pattern).unwrap().is_match(value.as_str().unwrap()),
+                ("format", Some("date-time")) => value.as_str().unwrap().parse::<Timestamp>().is_ok(),
+                _ => panic!("nobody here knows `{word}: {rule}`"),
+            };
+            assert!(fits, "{name}: {value} is not as {word} {rule}");
         }
     }
 }
 
-#[test]
-fn events_of_every_kind_are_as_the_schema_says_and_every_member_of_it_occurs() {
-    let (schema, empty, full, request) = (schema(), DecisionRecord::default(), full(), request());
-    let denials = [Denial::RequestMissing, Denial::TokenInactive, Denial::NoRule, Denial::Csrf].map(Decision::Deny);
-    let outages =
-        [Outage::Introspection(IntrospectionError::Timeout), Outage::Deadline, Outage::Internal].map(Decision::Outage);
-    let mut seen = BTreeSet::from(["rule".to_owned()]);
-    for decision in denials.into_iter().chain(outages) {
-        for (record, request) in [(&empty, None), (&empty, Some(&request)), (&full, Some(&request))] {
-            let event = written(&decision, record, request, true);
-            fits(event.as_object().unwrap(), &schema);
-            seen.extend(event.as_object().unwrap().keys().cloned());
+#[tokio::test]
+async fn events_of_every_kind_are_as_the_schema_says_and_every_member_and_word_of_it_occurs() {
+    let (schema, empty, request) = (schema(), DecisionRecord::default(), request());
+    let mut seen = BTreeSet::new();
+    let mut words = BTreeMap::<&str, BTreeSet<String>>::new();
+    for decision in decisions().await {
+        for (credential, answer_source) in CREDENTIALS {
+            let full = DecisionRecord { credential: Some(credential), answer_source: Some(answer_source), ..full() };
+            for (record, request) in [(&empty, None), (&empty, Some(&request)), (&full, Some(&request))] {
+                let event = written(&decision, record, request, true);
+                fits(event.as_object().unwrap(), &schema);
+                seen.extend(event.as_object().unwrap().keys().cloned());
+                for name in ["decision", "reason", "credential", "introspection"] {
+                    words.entry(name).or_default().extend(event[name].as_str().map(str::to_owned));
+                }
+            }
         }
     }
     assert_eq!(seen, schema["properties"].as_object().unwrap().keys().cloned().collect());
+    for (name, words) in words {
+        let named = schema["properties"][name]["enum"].as_array().unwrap();
+        assert_eq!(named.iter().map(|word| word.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), words);
+    }
 }
+
+/// Every place of a credential and every source of an answer.
+const CREDENTIALS: [(CredentialPlace, AnswerSource); 5] = [
+    (CredentialPlace::Authorization, AnswerSource::Asked),
+    (CredentialPlace::Cookie, AnswerSource::Joined),
+    (CredentialPlace::Header, AnswerSource::Hit),
+    (CredentialPlace::QueryParameter, AnswerSource::NegativeHit),
+    (CredentialPlace::Authorization, AnswerSource::Stale),
+];
 
 #[test]
 fn the_schema_names_every_reason_that_there_is() {
@@ -133,13 +257,14 @@ fn a_user_has_one_pseudonym_within_a_process_and_another_in_the_next() {
     let (record, context) = (full(), |id| AuditContext {
         time: Timestamp::UNIX_EPOCH,
         decision_id: id,
+        trace_id: None,
         filter: None,
         took: Duration::ZERO,
     });
     let decision = Decision::Deny(Denial::NoRule);
     let events = ["d1", "d2"].map(|id| AuditEvent::new(context(id), None, &decision, &record));
     let (one, next) = (Pseudonyms::random().unwrap(), Pseudonyms::random().unwrap());
-    let id = |pseudonyms: &Pseudonyms, event: &AuditEvent<'_>| pseudonyms.hide(event).id.unwrap().into_owned();
+    let id = |pseudonyms: &Pseudonyms, event: &AuditEvent<'_>| pseudonyms.hide(event.clone()).id.unwrap().into_owned();
     assert_eq!(id(&one, &events[0]), id(&one, &events[1]));
     assert_ne!(id(&one, &events[0]), id(&next, &events[0]));
 }

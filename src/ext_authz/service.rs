@@ -124,16 +124,20 @@ impl AuthorizationService {
         let span = trace::check(|name| view.as_ref()?.headers.single(name));
         let deciding = self.decide(view.as_ref(), filter, deadline, &mut record);
         let decision = trace::within(span.as_ref(), deciding).await;
-        if let Some(span) = span {
-            tell(&span, filter, &decision);
-        }
+        let id = Known { text: id.to_string(), id };
+        let trace_id = span.map(|span| {
+            tell(&span, &id.text, filter, &decision);
+            span.trace_id()
+        });
         let reply = self.reply(view.as_ref(), filter, &decision);
         let took = guard.decided(&decision);
         let filter = filter.map(|filter| &*filter.name);
-        let id = Known { text: id.to_string(), id };
         if self.audit.wants(&decision) {
-            let context = AuditContext { time: self.clock.now(), decision_id: &id.text, filter, took };
-            self.audit.write(&AuditEvent::new(context, view.as_ref(), &decision, &record));
+            // Where no spans are made here, somebody else's may be.
+            let sent = || trace::trace_id(view.as_ref()?.headers.single("traceparent")?);
+            let trace_id = trace_id.as_deref().or_else(sent);
+            let context = AuditContext { time: self.clock.now(), decision_id: &id.text, trace_id, filter, took };
+            self.audit.write(AuditEvent::new(context, view.as_ref(), &decision, &record));
         }
         self.keep(
             &id,
@@ -222,8 +226,9 @@ impl Authorization for AuthorizationService {
 }
 
 /// What a check's span says. A denial is an answer like another; only the lack of a verdict is a failure.
-fn tell(span: &Span, filter: Option<&Filter>, decision: &Decision) {
+fn tell(span: &Span, id: &str, filter: Option<&Filter>, decision: &Decision) {
     span.set("rpc.response.status_code", "OK");
+    span.set("keyward.decision.id", id.to_owned());
     span.set("keyward.decision", decision.outcome());
     span.set("keyward.reason", decision.reason());
     if let Some(filter) = filter {

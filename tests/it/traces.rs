@@ -158,8 +158,13 @@ impl Traced {
         sent.after(client.check(sent.check_request(false)).await.unwrap().into_inner()).allowed
     }
 
-    async fn end(mut self) {
-        blocking(move || self.serving.end()).await;
+    /// Ends it; what its audit wrote.
+    async fn end(mut self) -> String {
+        blocking(move || {
+            self.serving.end();
+            fs::read_to_string(self.serving.file("stdout")).unwrap()
+        })
+        .await
     }
 }
 
@@ -179,7 +184,7 @@ async fn a_check_is_a_span_of_its_callers_trace_and_the_servers_it_asks_go_on_fr
     let servers = keyward.servers.clone();
     assert!(keyward.ask(TOKEN, sampled()).await);
     assert!(!keyward.ask(TOKEN_OF_NOBODY, None).await);
-    keyward.end().await;
+    let audit = keyward.end().await;
 
     let check = receiver.span("envoy.service.auth.v3.Authorization/Check", ("keyward.decision", "allow"));
     assert_eq!((hex(&check.trace_id).as_str(), hex(&check.parent_span_id).as_str()), (TRACE, CALLER));
@@ -193,6 +198,10 @@ async fn a_check_is_a_span_of_its_callers_trace_and_the_servers_it_asks_go_on_fr
     ] {
         assert_eq!(attribute(&check, key), value, "{key}");
     }
+    let audited = audit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let audited: Vec<(Value, Value)> =
+        audited.map(|event| (event["decisionId"].clone(), event["traceId"].clone())).collect();
+    let told = |span: &Span| (json!(attribute(span, "keyward.decision.id")), json!(hex(&span.trace_id)));
     let of_trace: Vec<Span> = receiver.spans().into_iter().filter(|span| span.trace_id == check.trace_id).collect();
     let child = |parent: &Span, name: &str| {
         let found = of_trace.iter().find(|span| span.name == name && span.parent_span_id == parent.span_id);
@@ -216,6 +225,7 @@ async fn a_check_is_a_span_of_its_callers_trace_and_the_servers_it_asks_go_on_fr
 
     let denied = receiver.span("envoy.service.auth.v3.Authorization/Check", ("keyward.decision", "deny"));
     assert_ne!(hex(&denied.trace_id), TRACE);
+    assert_eq!(audited, [told(&check), told(&denied)], "the audit names the trace, and the span the decision");
     assert!(denied.parent_span_id.is_empty());
     assert_eq!(attribute(&denied, "keyward.reason"), "token_inactive");
     assert_eq!(denied.status.unwrap_or_default().code, 0, "a denial is no error");
@@ -246,6 +256,8 @@ async fn without_an_endpoint_nothing_is_traced_and_nothing_passed_on() {
     let keyward = Traced::start(Vec::new()).await;
     assert!(keyward.ask(TOKEN, sampled()).await);
     assert_eq!(keyward.servers.asked_with("/introspect"), "");
+    let audit: Value = serde_json::from_str(&keyward.end().await).unwrap();
+    assert_eq!(audit["traceId"], TRACE, "the trace of somebody else's spans");
 }
 
 #[tokio::test(flavor = "multi_thread")]

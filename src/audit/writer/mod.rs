@@ -13,6 +13,9 @@ use crate::decision::Decision;
 /// Bytes that may wait for a slow reader before further lines are dropped and counted.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that most lines fit into.
+const USUAL_LINE: usize = 1024;
+
 /// How long lines are gathered before they are written: waking a thread costs more than a line does.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -128,13 +131,17 @@ impl AuditWriter {
     }
 
     /// Hands `event` to the writing thread; never waits for it. With too much waiting the event is dropped and counted.
-    pub fn write(&self, event: &AuditEvent<'_>) {
+    pub fn write(&self, event: AuditEvent<'_>) {
         let Some(Outlet(waiting)) = self.outlet.as_deref() else { return };
-        let line = match &self.pseudonyms {
-            Some(pseudonyms) => serde_json::to_vec(&pseudonyms.hide(event)),
-            None => serde_json::to_vec(event),
+        let event = match &self.pseudonyms {
+            Some(pseudonyms) => pseudonyms.hide(event),
+            None => event,
         };
-        let Ok(mut line) = line else { return };
+        let mut line = Vec::with_capacity(USUAL_LINE);
+        // Before the lock: whoever else has an event waits for no more than a copy.
+        if serde_json::to_writer(&mut line, &event).is_err() {
+            return;
+        }
         line.push(b'\n');
         let mut lines = waiting.lock();
         if lines.bytes.len() + line.len() > MOST_BYTES {

@@ -43,9 +43,14 @@ impl Write for Stuck {
 
 fn write(writer: &AuditWriter, id: &str) {
     let (decision, record) = (Decision::Deny(Denial::NoRule), DecisionRecord::default());
-    let context =
-        AuditContext { time: Timestamp::UNIX_EPOCH, decision_id: id, filter: None, took: Duration::from_micros(7) };
-    writer.write(&AuditEvent::new(context, None, &decision, &record));
+    let context = AuditContext {
+        time: Timestamp::UNIX_EPOCH,
+        decision_id: id,
+        trace_id: None,
+        filter: None,
+        took: Duration::from_micros(7),
+    };
+    writer.write(AuditEvent::new(context, None, &decision, &record));
 }
 
 #[test]

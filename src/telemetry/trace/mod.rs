@@ -47,6 +47,20 @@ pub fn check<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Span> {
     Some(span)
 }
 
+/// The trace id in a `traceparent` (W3C Trace Context): 32 hexadecimal digits. `None` where the header is none.
+#[must_use]
+pub fn trace_id(traceparent: &str) -> Option<&str> {
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_id = |text: &str, length| text.len() == length && is_hex(text) && text.bytes().any(|byte| byte != b'0');
+    let mut parts = traceparent.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    // A later version may say more after the flags.
+    let is_whole = version != "00" || parts.next().is_none();
+    let is_version = version.len() == 2 && is_hex(version) && version != "ff";
+    let is_sound = is_whole && is_version && is_id(parent, 16) && flags.len() == 2 && is_hex(flags);
+    (is_sound && is_id(trace, 32)).then_some(trace)
+}
+
 /// A span below the current one; `None` where no spans are made.
 #[must_use]
 pub fn span(name: &'static str, kind: SpanKind) -> Option<Span> {
@@ -84,6 +98,12 @@ impl Span {
     /// Says something about the work. SECURITY: `value` is no credential and no name of a person.
     pub fn set(&self, key: &'static str, value: impl Into<opentelemetry::Value>) {
         self.0.span().set_attribute(KeyValue::new(key, value));
+    }
+
+    /// The trace it belongs to: 32 hexadecimal digits.
+    #[must_use]
+    pub fn trace_id(&self) -> String {
+        self.0.span().span_context().trace_id().to_string()
     }
 
     /// Gives the span the name that turned out to be right.
@@ -139,6 +159,35 @@ impl Injector for Headers {
     fn set(&mut self, key: &str, value: String) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_id;
+
+    #[test]
+    fn a_trace_id_is_taken_from_a_sound_traceparent_only() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let sound = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        assert_eq!(trace_id(&sound), Some(TRACE));
+        assert_eq!(trace_id(&format!("cc{}-more", &sound[2..])), Some(TRACE), "a later version says more");
+        for bad in [
+            String::new(),
+            TRACE.to_owned(),
+            format!("{sound}-more"),
+            format!("ff{}", &sound[2..]),
+            format!("0{}", &sound[2..]),
+            sound.to_uppercase(),
+            sound.replace(TRACE, &"0".repeat(32)),
+            sound.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            sound.replace("-01", ""),
+            sound.replace("-01", "-1"),
+            sound.replace(TRACE, &TRACE[1..]),
+            sound.replace('f', "\u{e9}"),
+        ] {
+            assert_eq!(trace_id(&bad), None, "{bad}");
         }
     }
 }
