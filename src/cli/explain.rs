@@ -161,7 +161,10 @@ fn print(args: &ExplainArgs, told: &Told) -> io::Result<Outcome> {
             let decisions: Vec<_> = list.decisions.iter().map(Explanation::to_json).collect();
             writeln!(out, "{:#}", json!({ "decisions": decisions, "leftOut": list.left_out }))?;
         }
-        Told::Some(list) if list.decisions.is_empty() => writeln!(out, "no decisions are kept there yet")?,
+        Told::Some(list) if list.decisions.is_empty() => {
+            let chosen = args.outcome.is_some() || args.reason.is_some() || args.since.is_some();
+            writeln!(out, "no decisions {}are kept there", if chosen { "of that kind " } else { "" })?;
+        }
         Told::Some(list) => {
             write_list(&list.decisions, style(), &mut out)?;
             if list.left_out > 0 {

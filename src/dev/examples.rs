@@ -95,6 +95,7 @@ impl Scene {
             Example { title: "Explained: why bob was denied, step by step.".to_owned(), commands: vec![self.check()] },
             self.example("Denied with 401: carol's account is inactive.", order(carol), 401),
             self.example("Denied with 401: nobody issued this token.", order("made-up"), 401),
+            self.explain(),
             self.example("Allowed without a token: what is public.", Try { path: "/public/hello", token: None }, 200),
             self.mint(),
             self.revoke(),
@@ -119,6 +120,14 @@ impl Scene {
             [&self.program, &self.configuration, &self.denied_request, &self.token_facts].map(|path| path_word(path));
         let line = format!("{program} check --config {configuration} --request {request} --token-facts {facts}");
         Command { line, expected: Expected::Exit(1) }
+    }
+
+    fn explain(&self) -> Example {
+        let line = format!("{} explain --admin {}", path_word(&self.program), self.admin);
+        Example {
+            title: "Explained afterwards: what was refused lately; with an id, or `--last`, step by step.".to_owned(),
+            commands: vec![Command { line, expected: Expected::Exit(0) }],
+        }
     }
 
     fn mint(&self) -> Example {

@@ -1,11 +1,12 @@
 //! Does the explanation say what happened, and nothing secret?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::message::Rule;
-use super::{Explanation, Found, Stage, Style, write_list, write_text};
+use super::message::{Answer, DroppedRole, Identity, Request, Rule, Token};
+use super::{Explanation, Found, Outcome, Stage, Style, timestamp, write_list, write_text};
 use crate::authorizer::DecisionRecord;
 use crate::decision::{Decision, Denial, Outage};
 use crate::ext_authz::RecordedRequest;
@@ -62,10 +63,10 @@ fn an_outage_stands_where_the_word_was_missing() {
 #[test]
 fn what_a_request_says_cannot_move_the_cursor() {
     let mut explanation = explained(&Decision::Deny(Denial::NoRule), &anonymous(), &recorded("/a\u{1b}[2J\nok"));
-    let lacked = Some("\u{1b}]0;title\u{7}".to_owned());
+    let lacked = Some("\u{1b}]0;title\u{7} \u{202e}drow".to_owned());
     explanation.rules = vec![Rule { rule: "r".to_owned(), asked: "GET /a".to_owned(), lacked }];
     let text = shown(&explanation, Style::Plain);
-    assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+    assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
     assert!(text.contains(r"/a\u{1b}[2J\nok"), "{text}");
 }
 
@@ -74,4 +75,81 @@ fn colours_come_only_where_they_were_asked_for() {
     let explanation = explained(&Decision::Deny(Denial::NoRule), &anonymous(), &recorded("/a"));
     assert!(!shown(&explanation, Style::Plain).contains('\u{1b}'));
     assert!(shown(&explanation, Style::Coloured).contains("\u{1b}[31m"));
+}
+
+#[test]
+fn rules_stand_below_the_question_that_they_were_asked() {
+    let mut explanation = explained(&Decision::Deny(Denial::NoRule), &anonymous(), &recorded("/a"));
+    let rule = |name: &str, asked: &str, lacked: Option<&str>| Rule {
+        rule: name.to_owned(),
+        asked: asked.to_owned(),
+        lacked: lacked.map(str::to_owned),
+    };
+    explanation.rules = vec![rule("r", "GET /a", Some("roles"))];
+    assert!(!shown(&explanation, Style::Plain).contains("asked for"), "the question is the request itself");
+    explanation.rules =
+        vec![rule("r", "create a", None), rule("r", "update a/1", Some("methods")), rule("s", "update a/1", Some("x"))];
+    let told = "      asked for `create a`:\n      + r: grants\n      asked for `update a/1`:\n      - r: methods\n      - s: x\n";
+    let text = shown(&explanation, Style::Plain);
+    assert!(text.contains(told), "{text}");
+}
+
+#[test]
+fn a_list_has_columns_and_says_who_asked_as_far_as_that_is_known() {
+    let listed = |reason: &str, identity: Option<Identity>| Explanation {
+        id: "d".to_owned(),
+        time: Some(timestamp("2026-11-22T18:00:00.120934Z".parse().unwrap())),
+        outcome: Outcome::Deny.into(),
+        reason: reason.to_owned(),
+        request: Some(Request { method: "GET".to_owned(), path: "/a".to_owned(), ..Request::default() }),
+        token: Some(Token { subject: "carol".to_owned(), ..Token::default() }),
+        identity,
+        ..Explanation::default()
+    };
+    let bob = Identity { component: "managed/user".to_owned(), id: "bob".to_owned(), ..Identity::default() };
+    let list = [listed("no_rule", Some(bob)), listed("user_inactive", None)];
+    let plain = "d  2026-11-22T18:00:00.120Z  deny: no_rule        GET /a, managed/user/bob\n\
+                 d  2026-11-22T18:00:00.120Z  deny: user_inactive  GET /a, subject carol\n";
+    let written = |style| {
+        let mut out = Vec::new();
+        write_list(&list, style, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(written(Style::Plain), plain);
+    let uncoloured = ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[0m"];
+    let coloured = uncoloured.into_iter().fold(written(Style::Coloured), |text, code| text.replace(code, ""));
+    assert_eq!(coloured, plain, "colours take no room");
+}
+
+/// Every member of a JSON value, as `request.path` or `rules[].asked`. What a header is called is no member of ours.
+fn members(value: &Value, place: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(held) if !["answer.headers", "answer.set", "answer.responseHeaders"].contains(&place) => {
+            for (name, value) in held {
+                let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                members(value, &place, found);
+                found.insert(place);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| members(item, &format!("{place}[]"), found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_names_every_member_that_programs_get() {
+    let some = timestamp(jiff::Timestamp::UNIX_EPOCH);
+    let mut explanation = explained(&Decision::Deny(Denial::NoRule), &anonymous(), &recorded("/a"));
+    explanation.before_script = explanation.identity.clone();
+    explanation.token = Some(Token { expires_at: Some(some), ..Token::default() });
+    explanation.dropped_roles = vec![DroppedRole::default()];
+    explanation.rules = vec![Rule::default()];
+    let mut found = BTreeSet::new();
+    members(&explanation.to_json(), "", &mut found);
+    explanation.answer = Some(Answer::default());
+    members(&explanation.to_json(), "", &mut found);
+    let document = include_str!("../../docs/operate/explain.md");
+    let rows = document.lines().filter(|line| line.starts_with("| `")).filter(|line| !line.contains("keyward explain"));
+    let names = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2).map(str::to_owned));
+    assert_eq!(names.collect::<BTreeSet<_>>(), found);
 }

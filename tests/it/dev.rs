@@ -35,12 +35,12 @@ fn demonstration(arguments: &[&str]) -> String {
 
 #[test]
 fn every_command_works_as_printed_through_envoy_and_by_grpcurl() {
-    assert_eq!(demonstration(&["--demo", "--envoy-port", "0"]), "15 passed, 0 failed, 0 skipped");
+    assert_eq!(demonstration(&["--demo", "--envoy-port", "0"]), "16 passed, 0 failed, 0 skipped");
 }
 
 #[test]
 fn without_envoy_the_grpcurl_commands_remain() {
-    assert_eq!(demonstration(&["--demo", "--no-envoy"]), "9 passed, 0 failed, 0 skipped");
+    assert_eq!(demonstration(&["--demo", "--no-envoy"]), "10 passed, 0 failed, 0 skipped");
 }
 
 /// A running `keyward dev`; ended when dropped.

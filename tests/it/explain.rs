@@ -167,7 +167,7 @@ async fn grpcurl_and_the_program_tell_the_same() {
 async fn the_last_refusals_are_listed_and_chosen_from() {
     let (server, _provider) = start(&Value::Null).await;
     let admin = server.admin.unwrap();
-    assert_eq!(explained(admin, &[]).await, (0, "no decisions are kept there yet\n".to_owned(), String::new()));
+    assert_eq!(explained(admin, &[]).await, (0, "no decisions are kept there\n".to_owned(), String::new()));
     assert_eq!(explained(admin, &["--last"]).await.0, 1);
     let unknown = refused(&server, "nobody", "/orders/7").await;
     let no_rule = refused(&server, "bob", "/orders/7").await;
@@ -179,7 +179,7 @@ async fn the_last_refusals_are_listed_and_chosen_from() {
         explained(admin, &["--reason", "token_inactive", "--outcome", "deny", "--since", "1970-01-01T00:00:00Z"]).await;
     assert!(out.starts_with(&unknown) && out.lines().count() == 1, "{out}");
     let (_, out, _) = explained(admin, &["--since", "1h"]).await;
-    assert_eq!(out, "no decisions are kept there yet\n", "the server's clock stands in 1970");
+    assert_eq!(out, "no decisions of that kind are kept there\n", "the server's clock stands in 1970");
     let (_, out, _) = explained(admin, &["--limit", "1", "--json"]).await;
     let list: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&list["decisions"][0]["decisionId"], &list["leftOut"]), (&json!(no_rule), &json!(1)));
