@@ -1,4 +1,4 @@
-//! Which rules can speak of a path and a user at all? An index, so that many rules cost no more than few.
+//! Which rules can speak of a path, a method and a user at all? An index, so that many rules cost no more than few.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use super::names::Names;
 use super::pattern::Pattern;
 
-/// Rule numbers by what their pattern begins with, and below that by the roles they list.
+/// Rules by what their pattern begins with, and below that by the roles and the methods they list.
 ///
-/// INVARIANT: a rule whose pattern covers a path, and that lists a role of the user or is for everyone, is among the
-/// candidates; the rules themselves decide.
+/// INVARIANT: a rule whose pattern covers a path, that lists the method, and that lists a role of the user or is for
+/// everyone, is among the candidates; the rules themselves decide.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     any: Bucket,
@@ -20,36 +20,85 @@ pub(super) struct Index {
     depth: usize,
     /// A number for each role that a rule lists, in lower case.
     roles: HashMap<Box<str>, usize>,
+    /// A set for each method that a rule lists, in lower case.
+    methods: HashMap<Box<str>, Methods>,
 }
 
 /// The rules of one key.
 #[derive(Debug, Default)]
 struct Bucket {
-    everyone: Vec<usize>,
-    /// The number of a role, and a rule that lists it; sorted.
-    by_role: Vec<(usize, usize)>,
+    everyone: Vec<Entry>,
+    /// The number of a role, and a rule that lists it; sorted by role.
+    by_role: Vec<(usize, Entry)>,
+}
+
+/// A rule by its number, and its methods.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    rule: usize,
+    methods: Methods,
+}
+
+/// What stands in the rules' columns of roles and methods, and in front of them.
+pub(super) struct Columns<'r> {
+    pub(super) pattern: &'r Pattern,
+    pub(super) roles: &'r Names,
+    pub(super) methods: &'r Names,
+}
+
+/// A set of methods. Those beyond the first sixty share a place: a candidate too many, never one too few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Methods(u64);
+
+impl Methods {
+    const NONE: Self = Self(0);
+    /// Every method, also those that no rule names.
+    const ANY: Self = Self(1);
+
+    fn numbered(number: usize) -> Self {
+        Self(2 << number.min(60))
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
 impl Index {
-    /// Indexes the patterns and roles of the rules, in file order.
-    pub(super) fn new<'r>(rules: impl Iterator<Item = (&'r Pattern, &'r Names)>) -> Self {
+    /// Indexes the rules, in file order.
+    pub(super) fn new<'r>(rules: impl Iterator<Item = Columns<'r>>) -> Self {
         let mut index = Self::default();
-        for (number, (pattern, roles)) in rules.enumerate() {
+        for (rule, columns) in rules.enumerate() {
+            let entry = Entry { rule, methods: index.methods(columns.methods) };
             let mut listed = Vec::new();
-            for role in roles.lowered() {
+            for role in columns.roles.lowered() {
                 let next = index.roles.len();
                 listed.push(*index.roles.entry(role.into()).or_insert(next));
             }
-            let bucket = index.bucket(pattern);
-            if roles.any() {
-                bucket.everyone.push(number);
+            let bucket = index.bucket(columns.pattern);
+            if columns.roles.any() {
+                bucket.everyone.push(entry);
             } else {
-                bucket.by_role.extend(listed.into_iter().map(|role| (role, number)));
+                bucket.by_role.extend(listed.into_iter().map(|role| (role, entry)));
             }
         }
         let buckets = index.exact.values_mut().chain(index.under.values_mut()).chain([&mut index.any]);
-        buckets.for_each(|bucket| bucket.by_role.sort_unstable());
+        buckets.for_each(|bucket| bucket.by_role.sort_by_key(|(role, _)| *role));
         index
+    }
+
+    fn methods(&mut self, names: &Names) -> Methods {
+        if names.any() {
+            return Methods::ANY;
+        }
+        names.lowered().fold(Methods::NONE, |methods, name| {
+            let next = Methods::numbered(self.methods.len());
+            methods.and(*self.methods.entry(name.into()).or_insert(next))
+        })
     }
 
     fn bucket(&mut self, pattern: &Pattern) -> &mut Bucket {
@@ -63,35 +112,51 @@ impl Index {
         self.under.entry(prefix.into()).or_default()
     }
 
-    /// The numbers of the rules that may grant `path` to a user with `roles`, in file order.
-    pub(super) fn candidates<'r>(&self, path: &str, roles: impl Iterator<Item = &'r str>) -> Vec<usize> {
-        let mut roles = Held::Names(roles);
-        let mut found = Vec::new();
-        self.collect(&self.any, &mut roles, &mut found);
+    /// The numbers of the rules that may grant `method` on `path` to a user with `roles`, in file order.
+    pub(super) fn candidates<'r>(&self, path: &str, method: &str, roles: impl Iterator<Item = &'r str>) -> Vec<usize> {
+        let listed = self.methods.get(&*lower(method)).copied();
+        let mut wanted = Wanted {
+            roles: Held::Names(roles),
+            methods: listed.unwrap_or(Methods::NONE).and(Methods::ANY),
+            found: Vec::new(),
+        };
+        wanted.collect(&self.any, &self.roles);
         if let Some(bucket) = self.exact.get(path) {
-            self.collect(bucket, &mut roles, &mut found);
+            wanted.collect(bucket, &self.roles);
         }
         if !self.under.is_empty() {
             for (slash, _) in path.match_indices('/').take(self.depth + 1) {
                 if let Some(bucket) = path.get(..slash).and_then(|prefix| self.under.get(prefix)) {
-                    self.collect(bucket, &mut roles, &mut found);
+                    wanted.collect(bucket, &self.roles);
                 }
             }
         }
+        let mut found = wanted.found;
         found.sort_unstable();
         found.dedup();
         found
     }
+}
 
-    fn collect<'r>(&self, bucket: &Bucket, roles: &mut Held<impl Iterator<Item = &'r str>>, found: &mut Vec<usize>) {
-        found.extend_from_slice(&bucket.everyone);
+/// What is looked for, and what has been found.
+struct Wanted<I> {
+    roles: Held<I>,
+    methods: Methods,
+    found: Vec<usize>,
+}
+
+impl<'r, I: Iterator<Item = &'r str>> Wanted<I> {
+    fn collect(&mut self, bucket: &Bucket, known: &HashMap<Box<str>, usize>) {
+        let methods = self.methods;
+        let fitting = |entry: &Entry| entry.methods.meets(methods).then_some(entry.rule);
+        self.found.extend(bucket.everyone.iter().filter_map(fitting));
         if bucket.by_role.is_empty() {
             return;
         }
-        for role in roles.numbers(&self.roles) {
+        for role in self.roles.numbers(known) {
             let begin = bucket.by_role.partition_point(|(listed, _)| listed < role);
             let listing = bucket.by_role.iter().skip(begin).take_while(|(listed, _)| listed == role);
-            found.extend(listing.map(|(_, number)| *number));
+            self.found.extend(listing.filter_map(|(_, entry)| fitting(entry)));
         }
     }
 }
@@ -122,7 +187,7 @@ fn lower(name: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Index, Names, Pattern};
+    use super::{Columns, Index, Names, Pattern};
     use proptest::prelude::*;
 
     fn pattern() -> impl Strategy<Value = Pattern> {
@@ -145,23 +210,31 @@ mod tests {
         prop::collection::vec(name.prop_map(str::to_owned), 0..3).prop_map(|items| Names::new(&items))
     }
 
-    fn may_grant((pattern, names): &(Pattern, Names), path: &str, roles: &[&str]) -> bool {
-        pattern.matches(path) && (names.any() || roles.iter().any(|role| names.has(role)))
+    /// Pattern, roles, methods.
+    type Row = (Pattern, Names, Names);
+
+    fn index(rules: &[Row]) -> Index {
+        Index::new(rules.iter().map(|(pattern, roles, methods)| Columns { pattern, roles, methods }))
+    }
+
+    fn may_grant((pattern, names, methods): &Row, path: &str, method: &str, roles: &[&str]) -> bool {
+        pattern.matches(path) && methods.has(method) && (names.any() || roles.iter().any(|role| names.has(role)))
     }
 
     proptest! {
         #[test]
         fn the_candidates_hold_every_rule_that_may_grant_in_file_order(
-            rules in prop::collection::vec((pattern(), names()), 0..12),
+            rules in prop::collection::vec((pattern(), names(), names()), 0..12),
             path in "/?([ab*]/){0,4}[ab]?/?",
+            method in prop::sample::select(&["r", "é", "É", "k", "K", "x", "*"][..]),
             roles in prop::collection::vec(prop::sample::select(&["r", "é", "É", "k", "K", "x", "*"][..]), 0..3),
         ) {
-            let index = Index::new(rules.iter().map(|(pattern, names)| (pattern, names)));
-            let candidates = index.candidates(&path, roles.iter().copied());
+            let candidates = index(&rules).candidates(&path, method, roles.iter().copied());
             prop_assert!(candidates.is_sorted_by(|a, b| a < b));
             let held: Vec<usize> =
-                candidates.iter().copied().filter(|number| may_grant(&rules[*number], &path, &roles)).collect();
-            let all: Vec<usize> = (0..rules.len()).filter(|number| may_grant(&rules[*number], &path, &roles)).collect();
+                candidates.iter().copied().filter(|number| may_grant(&rules[*number], &path, method, &roles)).collect();
+            let all = (0..rules.len()).filter(|number| may_grant(&rules[*number], &path, method, &roles));
+            let all: Vec<usize> = all.collect();
             prop_assert_eq!(held, all);
         }
     }
@@ -169,13 +242,24 @@ mod tests {
     #[test]
     fn few_rules_are_asked_however_many_there_are() {
         let names = |number: usize| Names::new(&[format!("role{number}")]);
+        let any = || Names::new(&["*".to_owned()]);
         let template = |number| Pattern::http(&format!("/s{number}/{{id}}/*")).unwrap();
-        let rules: Vec<(Pattern, Names)> = (0..10_000).map(|number| (template(number), names(number))).collect();
-        let index = Index::new(rules.iter().map(|(pattern, names)| (pattern, names)));
-        assert_eq!(index.candidates("/s77/1/x", ["Role77", "role78"].into_iter()), [77]);
-        assert_eq!(index.candidates(&"/x".repeat(30_000), std::iter::empty()), [0_usize; 0]);
-        let everywhere: Vec<(Pattern, Names)> = (0..10_000).map(|number| (Pattern::Any, names(number))).collect();
-        let index = Index::new(everywhere.iter().map(|(pattern, names)| (pattern, names)));
-        assert_eq!(index.candidates("/x", ["role9", "role7", "nobody"].into_iter()), [7, 9]);
+        let rules: Vec<Row> = (0..10_000).map(|number| (template(number), names(number), any())).collect();
+        assert_eq!(index(&rules).candidates("/s77/1/x", "get", ["Role77", "role78"].into_iter()), [77]);
+        assert_eq!(index(&rules).candidates(&"/x".repeat(30_000), "get", std::iter::empty()), [0_usize; 0]);
+        let everywhere: Vec<Row> = (0..10_000).map(|number| (Pattern::Any, names(number), any())).collect();
+        assert_eq!(index(&everywhere).candidates("/x", "get", ["role9", "role7", "nobody"].into_iter()), [7, 9]);
+    }
+
+    #[test]
+    fn a_rule_for_other_methods_is_not_asked_as_long_as_there_are_no_more_than_sixty() {
+        let rules: Vec<Row> = (0..100)
+            .map(|number| (Pattern::Any, Names::new(&["*".to_owned()]), Names::new(&[format!("Method{number}")])))
+            .collect();
+        let asked = |method| index(&rules).candidates("/x", method, std::iter::empty());
+        assert_eq!(asked("METHOD7"), [7]);
+        assert_eq!(asked("method59"), [59]);
+        assert_eq!(asked("method99"), (60..100).collect::<Vec<_>>());
+        assert_eq!(asked("unheard"), [0_usize; 0]);
     }
 }

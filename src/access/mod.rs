@@ -123,7 +123,7 @@ impl AccessRules {
             style: settings.style,
             context_path: settings.context_path.trim_end_matches('/').into(),
             honour_method_override: settings.honour_method_override,
-            index: Index::new(rules.iter().map(|rule| (&rule.pattern, &rule.roles))),
+            index: Index::new(rules.iter().map(Rule::columns)),
             rules: rules.into(),
             reach: Reach::default(),
         })
@@ -227,7 +227,7 @@ impl AccessRules {
     async fn way(&self, facts: &Facts<'_>) -> Way<'_> {
         let mut late = Vec::new();
         let roles = facts.principal.roles.iter().map(Role::as_str);
-        for number in self.index.candidates(facts.ask.path, roles) {
+        for number in self.index.candidates(facts.ask.path, facts.ask.method, roles) {
             let Some(rule) = self.rules.get(number) else { continue };
             match evaluate(rule, facts).await {
                 Ok(None) => return Way { late, granted: Ok((number, rule)), failed: None },

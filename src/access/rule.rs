@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ask::Ask;
 use super::custom_authz::{CustomAuthz, Failure, Library};
 use super::facts::Facts;
+use super::index::Columns;
 use super::names::{Names, quoted};
 use super::pattern::Pattern;
 use super::settings::{Knowledge, RuleProblem, RuleSettings, Style};
@@ -15,9 +16,9 @@ use crate::principal::{Principal, Role};
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: Arc<str>,
-    pub(super) pattern: Pattern,
+    pattern: Pattern,
     exclude: Box<[Pattern]>,
-    pub(super) roles: Names,
+    roles: Names,
     methods: Names,
     actions: Names,
     scopes: Box<[Box<str>]>,
@@ -124,6 +125,11 @@ impl Rule {
                 exclude: settings.exclude_patterns.iter().cloned().collect(),
             },
         })
+    }
+
+    /// By what it is found.
+    pub(super) fn columns(&self) -> Columns<'_> {
+        Columns { pattern: &self.pattern, roles: &self.roles, methods: &self.methods }
     }
 
     /// The checks from pattern to actions (E6): all that depends on the question and the roles alone.
