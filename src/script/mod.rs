@@ -3,6 +3,7 @@
 mod access_file;
 mod access_places;
 pub mod augment;
+mod brief;
 pub mod condition;
 pub mod engine;
 mod filter;
@@ -15,7 +16,7 @@ pub use access_file::{AccessFileError, configs};
 pub use access_places::{WrittenRule, rule_places};
 pub use augment::{AugmentError, AugmentScript};
 pub use condition::{Bindings, Condition, ConditionError, Withheld};
-pub use engine::{Script, ScriptError};
+pub use engine::{Limits, Script, ScriptError};
 pub use openidm::Openidm;
 pub use outline::{Outline, outline};
 pub use remarks::{Remark, remarks};

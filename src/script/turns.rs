@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
-use super::engine::{Script, ScriptError};
+use super::brief::LARGEST_INPUT;
+use super::engine::{Limits, Script, ScriptError};
 use crate::deadline::Deadline;
 use crate::telemetry::trace::{self, SpanKind};
 
@@ -34,6 +35,21 @@ pub trait RunError: From<ScriptError> {
 impl RunError for ScriptError {
     fn word(&self) -> &'static str {
         self.as_str()
+    }
+}
+
+/// What a run works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Texts of so many bytes in all; the run asks nobody.
+    Texts(usize),
+    /// The run asks others, for whom it waits.
+    Others,
+}
+
+impl Input {
+    fn is_small(self) -> bool {
+        matches!(self, Self::Texts(length) if length <= LARGEST_INPUT)
     }
 }
 
@@ -65,8 +81,8 @@ impl Turns {
         Self { observer: Some((script, observer)), ..Self::default() }
     }
 
-    /// Runs `body`, which runs `script`, on a thread that may block; it is given the instant at which the script has to end.
-    /// The turn is given back when the script has ended, not when its caller has gone.
+    /// Runs `body`, which runs `script` within the given limits: at once where the run is small, else on a thread that may
+    /// block. The turn is given back when the script has ended, not when its caller has gone.
     ///
     /// Never waits longer than `deadline`, neither for a turn nor for the end. While a run of the script is stuck, no other
     /// begins: it costs one thread, and not one more with every request.
@@ -76,8 +92,9 @@ impl Turns {
     pub async fn run<T, E>(
         &self,
         script: &Script,
+        input: Input,
         deadline: Deadline,
-        body: impl FnOnce(Instant) -> Result<T, E> + Send + 'static,
+        body: impl Fn(Limits) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -88,6 +105,12 @@ impl Turns {
             if script.stuck.load(Relaxed) > 0 {
                 return Err(ScriptError::Other("an earlier run of the script does not end".to_owned()).into());
             }
+            if input.is_small()
+                && script.is_plain()
+                && let Some(done) = script.tries.attempt(&body)
+            {
+                return Ok(done);
+            }
             let permit = Arc::clone(&self.slots).acquire_owned().await;
             let permit = permit.map_err(|_| ScriptError::Other("the scripts have been shut down".to_owned()))?;
             let turn = Turn { permit: Arc::new(Mutex::new(Some(permit))), stuck: Arc::clone(&script.stuck) };
@@ -95,7 +118,7 @@ impl Turns {
             let mut waiter = Waiter { turn: turn.clone(), until, ended: false };
             let run = tokio::task::spawn_blocking(trace::carried_over(move || {
                 let _turn = turn.end_with_me();
-                body(until)
+                body(until.into())
             }));
             let outcome = run.await;
             waiter.ended = true;
@@ -200,7 +223,7 @@ mod tests {
                 drop(ended.lock().map(|ended| ended.recv()));
                 Ok::<(), ScriptError>(())
             };
-            let run = turns.run(&stuck, Deadline::after(Duration::from_millis(100)), deaf);
+            let run = turns.run(&stuck, Input::Others, Deadline::after(Duration::from_millis(100)), deaf);
             // A thread that works keeps the paused clock from moving by itself.
             let (outcome, ()) = tokio::join!(run, async {
                 tokio::task::yield_now().await;
@@ -211,12 +234,48 @@ mod tests {
         assert_eq!(turns.slots.available_permits(), 0);
         tokio::time::advance(PATIENCE + LONGEST_RUN).await;
         settle(|| turns.slots.available_permits() == slots).await;
-        let again = |script| turns.run(script, Deadline::after(Duration::from_secs(9)), |_| Ok::<(), ScriptError>(()));
+        let again = |script| {
+            let until = Deadline::after(Duration::from_secs(9));
+            turns.run(script, Input::Others, until, |_| Ok::<(), ScriptError>(()))
+        };
         assert!(matches!(again(&stuck).await, Err(ScriptError::Other(_))), "not one more thread");
         assert_eq!(again(&sound).await, Ok(()), "another script has its turn");
         drop(end);
         settle(|| stuck.stuck.load(Relaxed) == 0).await;
         assert_eq!(again(&stuck).await, Ok(()), "when it has ended after all, all is well again");
         assert_eq!(turns.slots.available_permits(), slots);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_small_run_of_a_plain_script_needs_no_turn() {
+        let turns = Turns::default();
+        let slots = turns.slots.available_permits().try_into().expect("few");
+        let taken = turns.slots.acquire_many(slots).await.expect("open");
+        let memory = |source: &'static str, input| {
+            let (turns, script) = (turns.clone(), Script::compile(source).expect("a script"));
+            let body = |limits: Limits| Ok::<_, ScriptError>(limits.memory);
+            async move { turns.run(&script, input, Deadline::after(Duration::from_secs(1)), body).await }
+        };
+        let all = Limits::from(Instant::now()).memory;
+        assert!(memory("id === roles[0]", Input::Texts(LARGEST_INPUT)).await.is_ok_and(|memory| memory < all));
+        for (source, input) in [
+            ("id === roles[0]", Input::Texts(LARGEST_INPUT + 1)),
+            ("id === roles[0]", Input::Others),
+            ("try { f() } catch (e) { true }", Input::Texts(1)),
+            ("new Set(roles).has('x')", Input::Texts(1)),
+            ("new Array(9).join('x') === id", Input::Texts(1)),
+        ] {
+            assert_eq!(memory(source, input).await, Err(ScriptError::Deadline), "{source} {input:?}");
+        }
+        drop(taken);
+        assert_eq!(memory("id === roles[0]", Input::Others).await, Ok(all));
+    }
+
+    #[tokio::test]
+    async fn a_try_that_comes_to_nothing_is_no_answer() {
+        let all = Limits::from(Instant::now()).memory;
+        let body = move |limits: Limits| if limits.memory < all { Err(ScriptError::Memory) } else { Ok("whole") };
+        let deadline = Deadline::after(Duration::from_secs(9));
+        assert_eq!(Turns::default().run(&idle(), Input::Texts(1), deadline, body).await, Ok("whole"));
     }
 }

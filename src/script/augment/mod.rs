@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::engine::{Sandbox, Script, ScriptError};
-use super::turns::Turns;
+use super::turns::{Input, Turns};
 use crate::deadline::Deadline;
 use crate::principal::{ContextIncomplete, Origin, Principal, User};
 use crate::request::{RequestPath, RequestView};
@@ -83,11 +83,12 @@ pub struct Asked<'a> {
     pub deadline: Deadline,
 }
 
-/// What one run is about, apart from the script: owned, because a run that is too late outlives its question.
+/// What one run is about, apart from the script, as JSON: owned, because a run that is too late outlives its question.
 struct Question {
-    security: Value,
-    http_request: Value,
-    user: Option<Arc<User>>,
+    constants: Arc<[(String, String)]>,
+    security: String,
+    http_request: String,
+    resource: String,
     mapping: Arc<str>,
     now: Timestamp,
 }
@@ -133,7 +134,7 @@ impl AugmentScript {
     /// # Errors
     /// [`AugmentError`]: the script refused, left an incomplete context, or failed.
     pub async fn run(&self, principal: &Principal, asked: Asked<'_>) -> Result<Principal, AugmentError> {
-        let left = self.ask(principal.to_json(), principal.user().cloned(), asked).await?;
+        let left = self.ask(principal.to_json(), principal.user().map(AsRef::as_ref), asked).await?;
         result::read(left, principal.origin.clone())
     }
 
@@ -152,18 +153,19 @@ impl AugmentScript {
         result::read(left, Origin::Supplied(token))
     }
 
-    async fn ask(&self, security: Value, user: Option<Arc<User>>, asked: Asked<'_>) -> Result<Left, AugmentError> {
+    async fn ask(&self, security: Value, user: Option<&User>, asked: Asked<'_>) -> Result<Left, AugmentError> {
         let mapping = asked.mapping.and_then(|index| self.mappings.get(index).cloned());
         let question = Question {
-            security,
-            http_request: self.http_request(asked.request, asked.path),
-            user,
+            constants: Arc::clone(&self.constants),
+            security: security.to_string(),
+            http_request: self.http_request(asked.request, asked.path).to_string(),
+            resource: user.map_or_else(|| "null".to_owned(), |user| json!(user.fields).to_string()),
             mapping: mapping.unwrap_or_else(|| "null".into()),
             now: asked.now,
         };
-        let (script, constants) = (self.script.clone(), Arc::clone(&self.constants));
-        let run = move |until| script.run(until, |sandbox| question.ask(&sandbox, &constants));
-        match self.turns.run(&self.script, asked.deadline, run).await {
+        let (input, script) = (question.input(), self.script.clone());
+        let run = move |limits| script.run(limits, |sandbox| question.ask(&sandbox));
+        match self.turns.run(&self.script, input, asked.deadline, run).await {
             Ok(left) => Ok(left),
             Err(ScriptError::Thrown { code: Some(400..=499), message }) => Err(AugmentError::Refused(message)),
             Err(error) => Err(error.into()),
@@ -200,18 +202,23 @@ impl AugmentScript {
 }
 
 impl Question {
-    fn ask(self, sandbox: &Sandbox<'_, '_>, constants: &[(String, String)]) -> rquickjs::Result<Left> {
+    fn input(&self) -> Input {
+        let constants: usize = self.constants.iter().map(|(_, json)| json.len()).sum();
+        let own = [&*self.security, &*self.http_request, &*self.resource, &*self.mapping];
+        Input::Texts(constants + own.iter().map(|json| json.len()).sum::<usize>())
+    }
+
+    fn ask(&self, sandbox: &Sandbox<'_, '_>) -> rquickjs::Result<Left> {
         sandbox.set_clock(self.now)?;
         bindings::define_globals(sandbox)?;
-        for (name, json) in constants {
+        for (name, json) in &*self.constants {
             sandbox.define(name, json)?;
         }
-        let resource = self.user.map_or_else(|| "null".to_owned(), |user| json!(user.fields).to_string());
-        let http_request = sandbox.define("httpRequest", &self.http_request.to_string())?;
+        let http_request = sandbox.define("httpRequest", &self.http_request)?;
         bindings::define_functions(sandbox, http_request)?;
-        sandbox.define("resource", &resource)?;
+        sandbox.define("resource", &self.resource)?;
         sandbox.define("subjectMapping", &self.mapping)?;
-        let security = sandbox.define("security", &self.security.to_string())?;
+        let security = sandbox.define("security", &self.security)?;
         let returned = sandbox.evaluate()?;
         let member = |name: &str| match returned.as_object() {
             Some(returned) => sandbox.json(returned.get(name)?),

@@ -3,17 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use rquickjs::object::Accessor;
 use rquickjs::{Ctx, Exception, Object, Value};
 use serde_json::Map;
 use tokio::runtime::Handle;
 
-use super::engine::{Sandbox, Script, ScriptError};
+use super::engine::{Limits, Sandbox, Script, ScriptError};
 use super::openidm::Openidm;
-use super::turns::{RunError, Turns};
+use super::turns::{Input, RunError, Turns};
 use crate::directory::DirectoryError;
 
 /// A condition: a script whose last expression is true or not, as JavaScript sees it.
@@ -76,29 +74,56 @@ impl Condition {
         Ok(Self { script: Script::compile(source)?, reads_users })
     }
 
-    /// Whether the condition holds. Runs in a world of its own, on a thread that may block, within the check's deadline.
+    /// Whether the condition holds. Runs in a world of its own, within the check's deadline.
     ///
     /// # Errors
     /// [`ConditionError`].
     pub async fn holds(&self, bindings: Bindings, turns: &Turns) -> Result<bool, ConditionError> {
-        let (condition, handle) = (self.clone(), Handle::current());
-        turns.run(&self.script, bindings.openidm.deadline, move |until| condition.run(bindings, handle, until)).await
+        let deadline = bindings.openidm.deadline;
+        let run = Run::of(self, bindings);
+        turns.run(&self.script, run.input(), deadline, move |limits| run.begin(limits)).await
+    }
+}
+
+/// One question to a condition.
+struct Run {
+    condition: Condition,
+    /// The global variables by name, as JSON.
+    variables: Vec<(String, String)>,
+    withheld: Vec<Withheld>,
+    openidm: Openidm,
+    handle: Handle,
+    now: Timestamp,
+}
+
+impl Run {
+    fn of(condition: &Condition, bindings: Bindings) -> Self {
+        let Bindings { variables, withheld, openidm, now } = bindings;
+        let variables = variables.into_iter().map(|(name, value)| (name, value.to_string())).collect();
+        Self { condition: condition.clone(), variables, withheld, openidm, handle: Handle::current(), now }
     }
 
-    fn run(&self, bindings: Bindings, handle: Handle, until: Instant) -> Result<bool, ConditionError> {
+    fn input(&self) -> Input {
+        if self.condition.reads_users {
+            return Input::Others;
+        }
+        Input::Texts(self.variables.iter().map(|(_, json)| json.len()).sum())
+    }
+
+    fn begin(&self, limits: Limits) -> Result<bool, ConditionError> {
         let mut outage = None;
-        let held = self.script.run(until, |sandbox| {
-            sandbox.set_clock(bindings.now)?;
-            for (name, value) in &bindings.variables {
-                sandbox.define(name, &value.to_string())?;
+        let held = self.condition.script.run(limits, |sandbox| {
+            sandbox.set_clock(self.now)?;
+            for (name, json) in &self.variables {
+                sandbox.define(name, json)?;
             }
-            for withheld in bindings.withheld {
+            for withheld in &self.withheld {
                 withhold(sandbox.ctx(), withheld)?;
             }
-            if !self.reads_users {
+            if !self.condition.reads_users {
                 return verdict(&sandbox);
             }
-            let noted = bindings.openidm.define(sandbox.ctx(), handle)?;
+            let noted = self.openidm.clone().define(sandbox.ctx(), self.handle.clone())?;
             let held = verdict(&sandbox);
             outage = noted.borrow_mut().take();
             held
@@ -135,7 +160,7 @@ fn verdict(sandbox: &Sandbox<'_, '_>) -> rquickjs::Result<bool> {
 }
 
 /// Puts a getter that throws where the member would stand.
-fn withhold(ctx: &Ctx<'_>, withheld: Withheld) -> rquickjs::Result<()> {
+fn withhold(ctx: &Ctx<'_>, withheld: &Withheld) -> rquickjs::Result<()> {
     let Some((member, way)) = withheld.path.split_last() else { return Ok(()) };
     let mut object = ctx.globals();
     for name in way {
@@ -148,7 +173,7 @@ fn withhold(ctx: &Ctx<'_>, withheld: Withheld) -> rquickjs::Result<()> {
             }
         };
     }
-    let why = withheld.why;
+    let why = withheld.why.clone();
     let getter = move |ctx: Ctx<'_>| -> rquickjs::Result<()> { Err(Exception::throw_message(&ctx, &why)) };
     object.prop(member.as_str(), Accessor::new_get(getter).enumerable())
 }

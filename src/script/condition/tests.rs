@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Bindings, Condition, ConditionError, Withheld};
+use super::{Bindings, Condition, ConditionError, Run, Withheld};
 use crate::deadline::Deadline;
 use crate::directory::settings::FileUsers;
 use crate::directory::{DirectoryError, FileDirectory, Found, UserDirectory, UserQuery};
-use crate::script::{Openidm, ScriptError, Turns};
+use crate::script::{Limits, Openidm, ScriptError, Turns};
 use crate::token::ActiveToken;
 
 fn users() -> Arc<dyn UserDirectory> {
@@ -188,4 +188,32 @@ async fn no_word_from_the_directory_is_an_outage_whatever_the_script_makes_of_it
         assert_eq!(asked, Err(ConditionError::Directory(DirectoryError::Timeout)), "{source}");
         assert_eq!(broken.0.load(Ordering::Relaxed), 1);
     }
+}
+
+#[tokio::test]
+async fn what_a_run_gives_with_little_memory_it_gives_with_much() {
+    let mut gave = 0;
+    for source in [
+        "roles.indexOf('clerk') >= 0",
+        "roles.indexOf('boss') >= 0",
+        "JSON.stringify(context).length > 10",
+        "id.repeat(10).split('/').length === 21",
+        "id.repeat(100000).indexOf('x') < 0",
+        "var t = id; for (var i = 0; i < 20; i += 1) { t += t; } t.length > 0",
+        "roles.some(function (role) { return role.repeat(1000000).length > 1; })",
+        "String(roles.map(function (role) { return role.padEnd(900000, 'x'); })).length < 10",
+        "[1, 2, 3].map(function (x) { return id.repeat(30000); }).toString() !== ''",
+        "id.replace(/./g, function () { return id.repeat(9999); }) === id",
+    ] {
+        let run = Run::of(&Condition::compile(source, false).unwrap(), bindings(None, &[]));
+        let until = Instant::now() + Duration::from_secs(20);
+        let whole = run.begin(until.into());
+        assert!(whole.is_ok(), "{source}: {whole:?}");
+        for memory in (200..1000).step_by(25).map(|kilobytes| kilobytes * 1024) {
+            let little = run.begin(Limits { until, memory });
+            assert!(little.is_err() || little == whole, "{source} {memory}");
+            gave += usize::from(little.is_ok());
+        }
+    }
+    assert!(gave > 50, "{gave}");
 }

@@ -17,7 +17,9 @@ use rquickjs::context::EvalOptions;
 use rquickjs::function::IntoArgs;
 use rquickjs::{Ctx, Error, Function, Runtime, Value};
 
-/// The most memory a run may use, in bytes; what the engine needs for itself (some 200 kB) included.
+use super::brief::Tries;
+
+/// The most memory a run may use, in bytes.
 const MAX_MEMORY: usize = 16 * 1024 * 1024;
 /// The deepest native stack of a run, in bytes. The threads that run scripts have 2 MiB.
 const MAX_STACK: usize = 512 * 1024;
@@ -82,6 +84,23 @@ pub struct Script {
     is_bounded: bool,
     /// How many runs have not ended long after they were due to.
     pub(super) stuck: Arc<AtomicUsize>,
+    pub(super) tries: Arc<Tries>,
+}
+
+/// What one run may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// When it is ended.
+    pub until: Instant,
+    /// The most memory, in bytes; what the engine needs for itself (some 200 kB) included.
+    pub memory: usize,
+}
+
+impl From<Instant> for Limits {
+    /// All the memory that a run may have.
+    fn from(until: Instant) -> Self {
+        Self { until, memory: MAX_MEMORY }
+    }
 }
 
 /// The inside of one run. Lives as long as the run, and so does whatever the script does to it.
@@ -118,6 +137,7 @@ impl Script {
                     is_bounded: bounds::needed(source),
                     source: source.into(),
                     stuck: Arc::default(),
+                    tries: Arc::default(),
                 })
             }
             Err(ScriptError::Syntax { line, column, message }) => {
@@ -132,17 +152,24 @@ impl Script {
         }
     }
 
+    /// Whether a run that ends well ends the same with less memory: nothing in the script can notice that memory is short
+    /// and go on.
+    pub(super) fn is_plain(&self) -> bool {
+        self.needs == Needs::Usual && !self.is_bounded && !self.source.contains("try")
+    }
+
     /// Runs `body` in a world of its own, which is gone afterwards: what one run leaves behind no other run can see.
-    /// Blocks the thread until `until`, and a little longer where the script is within one long step of the engine.
+    /// Blocks the thread until the end of its time, and a little longer where the script is within one long step of the engine.
     ///
     /// # Errors
     /// Every [`ScriptError`] but a syntax error at a place of its own.
     pub fn run<T>(
         &self,
-        until: Instant,
+        limits: impl Into<Limits>,
         body: impl for<'js> FnOnce(Sandbox<'js, '_>) -> rquickjs::Result<T>,
     ) -> Result<T, ScriptError> {
-        sandboxed(&self.source, (self.needs, self.is_bounded), MAX_MEMORY, Some(until), body)
+        let Limits { until, memory } = limits.into();
+        sandboxed(&self.source, (self.needs, self.is_bounded), memory, Some(until), body)
     }
 }
 
