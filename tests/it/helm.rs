@@ -124,13 +124,14 @@ fn numbers_and_files_reach_the_configuration_as_they_are() {
     let more = [
         r#"config.rsFilter.cache={"maxTokens":2000000}"#,
         r#"limits={"maxInFlight":5000000}"#,
-        r#"files={"roots.pem":"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"}"#,
+        r#"files={"roots.pem":"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n","access.js":"\n  // a\nb\n\n"}"#,
     ];
     let manifest = rendered("central", &more);
     configuration(only_pod(&manifest), &manifest);
     let data = &of_kind(&manifest, "ConfigMap")[0]["data"];
     assert!(data["keyward.yaml"].as_str().unwrap().contains("maxTokens: 2000000\n"), "{}", data["keyward.yaml"]);
     assert_eq!(data["roots.pem"], "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n");
+    assert_eq!(data["access.js"], "\n  // a\nb\n\n");
 }
 
 #[test]
