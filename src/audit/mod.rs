@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::authorizer::DecisionRecord;
-use crate::decision::{Decision, DenialStatus};
+use crate::decision::{Decision, Denial, DenialStatus};
 use crate::principal::Role;
 use crate::request::RequestView;
 
@@ -89,7 +89,7 @@ impl<'a> AuditEvent<'a> {
         let principal = record.principal.as_deref();
         let (rule, status, detail) = match decision {
             Decision::Allow(permit) => (Some(permit.rule()), None, None),
-            Decision::Deny(denial) => (None, Some(status(denial.status())), denial.failure_reason()),
+            Decision::Deny(denial) => (None, Some(status(denial.status())), detail(denial)),
             Decision::Outage(outage) => (None, None, Some(outage.detail())),
         };
         let path = request.map_or("", |request| request.target).split(['?', '#']).next().unwrap_or_default();
@@ -117,6 +117,14 @@ impl<'a> AuditEvent<'a> {
             detail: record.detail.as_deref().map(Cow::Borrowed).or(detail.map(Cow::Owned)),
             duration_micros: u64::try_from(context.took.as_micros()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// What the denial says of itself, for operators.
+fn detail(denial: &Denial) -> Option<String> {
+    match denial {
+        Denial::PathRefused(refusal) => Some(refusal.to_string()),
+        denial => denial.failure_reason(),
     }
 }
 

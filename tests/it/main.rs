@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | `audit` | a server whose audit goes into a pipe that nobody reads |
+//! | `audit` | what is written of each kind of decision; a server whose audit goes into a pipe that nobody reads |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `check` | `keyward check` as a person sees it |
 //! | `deploy_envoy` | the files of `deploy/envoy`: a real Envoy with them, asking a real Keyward process |
@@ -25,6 +25,7 @@
 //! | `oidc_provider` | tokens of a real authorization server, through a real Envoy |
 //! | `mesh` | the manifests of `deploy/istio` and `deploy/envoy-gateway`, validated and held against each other and Envoy |
 //! | `monitoring` | alert rules, their pages and the dashboard, held against Keyward's metrics; promtool, a real Prometheus |
+//! | `labels` | random requests, tokens and answers: which series and which audit events they can make |
 //! | `person` | a person with grpcurl |
 //! | `real` | a real Keycloak and a real OpenAM; only under `make test-real` |
 //! | `reload` | changed files under a running server: what follows, what is told, what is remembered |
@@ -60,6 +61,7 @@ mod idm_files;
 mod image;
 mod introspection;
 mod kubernetes;
+mod labels;
 mod limits;
 mod malformed;
 mod mesh;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::certificates::Authority;
 use crate::support::check::{self, Sent};
+use crate::support::judges::{openmetrics, promtool_metrics};
 use crate::support::manifests::conforms;
 use crate::support::prometheus::{Prometheus, promtool};
 use crate::support::promql;
@@ -180,6 +181,37 @@ async fn alerts_and_dashboard_name_only_metrics_and_labels_that_exist() {
     }
     let unused: Vec<_> = documented.keys().filter(|name| !used.contains(*name)).collect();
     assert_eq!(unused, ["keyward_cache_too_large_total"], "metrics that neither an alert nor the dashboard shows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_openmetrics_to_its_reference_parser_and_clean_to_promtool() {
+    let watched = Watched::start().await;
+    let admin = watched.keyward.admin;
+    let exposition = watched.exposition().await;
+    let answer = blocking(move || raw_http::get(admin, "/metrics")).await;
+    assert_eq!(answer.header("content-type"), ["application/openmetrics-text; version=1.0.0; charset=utf-8"]);
+    let documented = documented_labels();
+    blocking(move || {
+        let families = openmetrics(&exposition).unwrap();
+        for family in &families {
+            let name = if family.kind == "counter" { format!("{}_total", family.name) } else { family.name.clone() };
+            let labels = documented.get(&name).unwrap_or_else(|| panic!("`{name}` is not documented"));
+            for (_, held) in &family.samples {
+                let held: BTreeSet<_> = held.keys().filter(|label| *label != "le").cloned().collect();
+                assert_eq!(held, *labels, "{name}");
+            }
+            assert!(
+                !family.help.is_empty() && family.unit.is_empty() != family.name.ends_with("_seconds"),
+                "{family:?}"
+            );
+        }
+        assert_eq!(families.len(), documented.len());
+        promtool_metrics(&exposition).unwrap();
+        for broken in [exposition.replace("# EOF\n", ""), exposition.replace("_seconds_count", "_seconds_number")] {
+            openmetrics(&broken).unwrap_err();
+        }
+    })
+    .await;
 }
 
 #[test]

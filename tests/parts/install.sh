@@ -6,6 +6,7 @@
 #   otelcol/build/otelcol            an OpenTelemetry Collector (Go modules, made by its own builder)
 #   bin/kubeconform, kubernetes/schemas   manifests against Kubernetes, Gateway API, Istio, Envoy Gateway, Prometheus operator
 #   bin/kustomize, bin/helm          what renders deploy/    (Go modules)
+#   judges                           the reference parser of OpenMetrics, a validator of JSON Schema (PyPI)
 #   prometheus/bin                   Prometheus and promtool (Debian's package, unpacked; or those on PATH)
 # and, from Debian, if it is not there: buildah, which builds and starts the image.
 # Each is installed once and again only when its pin changes. Nothing outside the clone is written, but for
@@ -77,6 +78,11 @@ prometheus() {
   fi
   "$parts/prometheus/bin/promtool" --version
 }
+judges() {
+  rm -rf "$parts/judges"
+  python3 -m venv "$parts/judges"
+  "$parts/judges/bin/python" -m pip install --disable-pip-version-check --no-input -r "$here/judges/requirements.txt"
+}
 client() { GOBIN="$parts/bin" go install "$grpcurl"; }
 tool() { CGO_ENABLED=0 GOBIN="$parts/bin" go install -ldflags "-s -w" "$1"; }
 module() { go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'; } # module PATH@VERSION: the folder it is in
@@ -116,4 +122,5 @@ part schemas "$kubernetes $crds $(cksum <"$here/kubernetes/schemas.py")" schemas
 command -v buildah >/dev/null || part buildah "buildah, of Debian" image_builder
 part helm "$helm" tool "$helm"
 part prometheus "prometheus 1" prometheus
+part judges "$(grep -v '^#' "$here/judges/requirements.txt")" judges
 part otelcol "$otelcol $(cksum <"$here/otelcol/builder.yaml")" otelcol

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod echo;
 pub mod envoy;
 pub mod grpcurl;
+pub mod judges;
 pub mod manifests;
 pub mod oidc;
 pub mod pods;
