@@ -1,4 +1,4 @@
-//! What may be written below `access` that only IDM's rules need? The shape of it, as in [`super::raw`].
+//! What may be written below `access` that only IDM's rules need?
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! What may be written under `listen`?
+//! What may be written below `listen`?
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::raw::{DurationText, OneOrMany};
+use super::values::{DurationText, OneOrMany};
 
 /// Where the server listens.
 #[derive(Deserialize, JsonSchema, Default)]

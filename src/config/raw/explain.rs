@@ -1,4 +1,4 @@
-//! What may be written below `explain`? The shape of it, as in [`super::raw`].
+//! What may be written below `explain`?
 
 use schemars::JsonSchema;
 use serde::Deserialize;

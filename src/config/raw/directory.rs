@@ -1,0 +1,89 @@
+//! What may be written below `directory`?
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::client::{BasicEncoding, ClientAuthentication, SecretText};
+use super::values::DurationText;
+
+/// Where user records live; exactly one of the three.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Directory {
+    /// An identity manager that speaks CREST.
+    pub idm: Option<Idm>,
+    /// A file of users by collection.
+    pub file: Option<String>,
+    /// The token's own claims are the user.
+    pub token: Option<TokenDirectory>,
+}
+
+/// The token's own claims are the user; there is nothing to say about them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenDirectory {}
+
+/// An identity manager that speaks CREST.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Idm {
+    /// Its CREST root, e.g. `https://idm.example/openidm`.
+    pub url: String,
+    /// How Keyward authenticates there; left out: not at all.
+    pub auth: Option<IdmAuth>,
+    /// The longest a question may take. Default `5 seconds`.
+    pub timeout: Option<DurationText>,
+    /// PEM file of roots to trust instead of the system's.
+    pub trusted_roots: Option<String>,
+    /// How long records are kept.
+    pub cache: Option<UserCache>,
+}
+
+/// How Keyward authenticates to the identity manager; one of the two.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct IdmAuth {
+    /// `X-OpenIDM-Username` and `X-OpenIDM-Password`.
+    pub headers: Option<IdmHeaders>,
+    /// A token of Keyward's own, by client credentials.
+    pub bearer: Option<IdmBearer>,
+}
+
+/// `X-OpenIDM-Username` and `X-OpenIDM-Password`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IdmHeaders {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: SecretText,
+}
+
+/// A token by client credentials (RFC 6749, section 4.4).
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IdmBearer {
+    /// The token endpoint.
+    pub token_url: String,
+    /// The client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretText,
+    /// How the client authenticates. Default `client_secret_basic`.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// How id and secret go into a Basic header. Default `form`.
+    pub basic_encoding: Option<BasicEncoding>,
+    /// Scopes to ask for.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// How long user records are kept.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct UserCache {
+    /// How stale a user or role may be; `zero`: no cache. Default `5 seconds`.
+    pub max_timeout: Option<DurationText>,
+    /// How many records are kept. Default 10000.
+    #[schemars(range(min = 1))]
+    pub max_users: Option<u64>,
+}

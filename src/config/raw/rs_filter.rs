@@ -1,0 +1,150 @@
+//! What may be written below `rsFilter`?
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::client::{BasicEncoding, ClientAuthentication, SecretText};
+use super::subject::{LocalUser, StaticUser, SubjectMapping};
+use super::values::{DurationText, OneOrMany};
+
+/// The authorization server and the mapping of its tokens to users.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RsFilter {
+    /// The client that introspects.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretText,
+    /// How the client authenticates. Default `client_secret_basic`.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// How id and secret go into a Basic header. Default `form`.
+    pub basic_encoding: Option<BasicEncoding>,
+    /// The introspection endpoint (RFC 7662), used as it is.
+    pub token_introspect_url: String,
+    /// The longest an introspection may take. Default `5 seconds`.
+    pub introspect_timeout: Option<DurationText>,
+    /// How many introspections may be under way at once. Default 256.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_in_flight: Option<usize>,
+    /// PEM file of roots to trust instead of the system's.
+    pub trusted_roots: Option<String>,
+    /// Scopes that every token must have.
+    pub scopes: Option<Vec<String>>,
+    /// Accepted `iss`; left out: any.
+    pub issuer: Option<OneOrMany<String>>,
+    /// Accepted `aud`, one of which must be in the token; left out: any.
+    pub audience: Option<OneOrMany<String>>,
+    /// Accepted `token_type`, case ignored; an absent one is accepted. Default `[Bearer, access_token]`.
+    pub token_types: Option<Vec<String>>,
+    /// How far clocks may differ, for `exp` and `nbf`. Default `0 seconds`.
+    pub clock_skew: Option<DurationText>,
+    /// How long answers are remembered.
+    pub cache: Option<TokenCache>,
+    /// Where a token may stand beside the `Authorization` header.
+    pub credential: Option<Credential>,
+    /// What an `Authorization` header of another scheme than Bearer is. Default `refuse`.
+    pub other_schemes: Option<OtherSchemes>,
+    /// Realm → collection → user.
+    pub subject_mapping: Option<Vec<SubjectMapping>>,
+    /// Fixed subject → fixed user.
+    pub static_user_mapping: Option<Vec<StaticUser>>,
+    /// Whether static subjects are compared with case ignored. Default false.
+    pub static_subject_ignore_case: Option<bool>,
+    /// Who a request without a credential is; left out: 401.
+    pub anonymous_user_mapping: Option<LocalUser>,
+    /// Whether roles of relationships are full or leaf names. Default `full`.
+    pub role_names: Option<RoleNames>,
+    /// Which accounts may log in.
+    pub account_status: Option<AccountStatus>,
+    /// A script that may rewrite the security context.
+    pub augment_security_context: Option<Script>,
+}
+
+/// What an `Authorization` header of another scheme is.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum OtherSchemes {
+    /// 401.
+    Refuse,
+    /// As if no credential had been sent.
+    Anonymous,
+}
+
+/// Where a token may stand beside the `Authorization` header.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Credential {
+    /// Name of a cookie.
+    pub cookie: Option<String>,
+    /// Name of a header whose whole value is the token.
+    pub header: Option<String>,
+    /// Name of a query parameter.
+    pub query_parameter: Option<String>,
+}
+
+/// How long introspection answers are remembered.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct TokenCache {
+    /// The longest an answer is kept, and never past `exp`; `zero`: not at all; `unlimited`: until `exp`. Default `300 seconds`.
+    pub max_timeout: Option<DurationText>,
+    /// How long "inactive" is remembered. Default `5 seconds`.
+    pub negative: Option<DurationText>,
+    /// How long past its lifetime an answer serves while the authorization server cannot be asked. Default `0 seconds`.
+    pub stale_if_error: Option<DurationText>,
+    /// How many answers are kept. Default 100000.
+    #[schemars(range(min = 1))]
+    pub max_tokens: Option<u64>,
+    /// How many negative answers are kept. Default 10000.
+    #[schemars(range(min = 1))]
+    pub max_negative: Option<u64>,
+}
+
+/// Whether roles of relationships are full or leaf names.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum RoleNames {
+    /// `internal/role/openidm-admin`.
+    Full,
+    /// `openidm-admin`, as before IDM 7.
+    Leaf,
+}
+
+/// Which accounts may log in.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct AccountStatus {
+    /// Accepted values of `accountStatus`. Default `[active]`.
+    pub accepted: Option<Vec<String>>,
+    /// Whether case is ignored. Default false.
+    pub ignore_case: Option<bool>,
+    /// Collections that are checked: exact, or a prefix that ends in `/*`. Default `["managed/*"]`.
+    pub collections: Option<Vec<String>>,
+}
+
+/// A script.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Script {
+    /// The script's language, e.g. `text/javascript`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The script itself.
+    pub source: Option<String>,
+    /// The script's file.
+    pub file: Option<String>,
+    /// Variables of the script.
+    pub globals: Option<Map<String, Value>>,
+    /// Further members are variables of the script, too.
+    #[serde(flatten)]
+    pub variables: Map<String, Value>,
+}
+
+/// IDM's other authentication modules.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerAuthContext {
+    /// Must be empty: `rsFilter` is the only mechanism.
+    pub auth_modules: Option<Vec<Value>>,
+}
