@@ -13,6 +13,7 @@ pub struct Access {
     /// How requests are read. Default `http`; `crest` with `accessFile`.
     pub style: Option<Style>,
     /// Taken off a path before it is matched; outside it nothing is granted. Default `/`; `/openidm` in `crest` style.
+    #[schemars(example = &"/api")]
     pub context_path: Option<String>,
     /// What a POST with `X-HTTP-Method-Override` is, in `crest` style. Default `refuse`.
     pub method_override: Option<MethodOverride>,
@@ -22,8 +23,9 @@ pub struct Access {
     pub idm_only_rules: Option<IdmOnlyRules>,
     /// A script with functions of your own that `customAuthz` may call. Default the file of `accessFile`, if it is a
     /// script.
+    #[schemars(example = &"script/access.js")]
     pub functions_file: Option<String>,
-    /// The rules; any that matches grants.
+    /// The rules; any that matches grants, their order means nothing. No rule, no access. Required, or `accessFile`.
     pub rules: Option<Vec<Rule>>,
 }
 
@@ -41,25 +43,35 @@ pub enum Style {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
-    /// The rule's name in the audit. Default its place, e.g. `rules[3]`.
+    /// The rule's name in audit and explanations. Default its place, e.g. `rules[3]`, or `configs[3]` in a file of IDM.
     pub name: Option<String>,
-    /// `*`, an exact path, or a prefix that ends in `/*`.
+    /// `*`, an exact path, or a prefix that ends in `/*`. In `http` style a segment such as `{id}` matches any one,
+    /// which `when` knows as `params.id`.
+    #[schemars(example = &"/orders/*")]
     pub pattern: String,
-    /// Roles, any of which is needed; `*` for everyone.
+    /// Roles, any of which is needed; `*` for everyone, also without a token where `anonymousUserMapping` is written.
+    #[schemars(example = serde_json::json!(["clerk"]))]
     pub roles: CommaList,
-    /// Methods; `*` for all.
+    /// Methods, in the words of `access.style`; `*` for all.
+    #[schemars(example = serde_json::json!(["GET", "POST"]))]
     pub methods: CommaList,
-    /// CREST actions; `*` for all; left out: none.
+    /// CREST actions, of the method `action`; `*` for all. Default none.
+    #[schemars(example = &"validate,preview")]
     pub actions: Option<CommaList>,
-    /// Patterns of paths that this rule is not for.
+    /// Patterns of paths that this rule is not for. Default none.
     #[schemars(extend("x-null" = true))]
+    #[schemars(example = serde_json::json!(["/orders/drafts/*"]))]
     pub exclude_patterns: Option<CommaList>,
-    /// An expression in IDM's JavaScript that must be true.
+    /// An expression in IDM's JavaScript that must be true, in `crest` style. Default none.
     #[schemars(extend("x-null" = true))]
+    #[schemars(example = &"ownDataOnly()")]
     pub custom_authz: Option<String>,
-    /// Scopes, all of which must be in the token.
+    /// Scopes, all of which must be in the token, beside those of `rsFilter`. Default none.
+    #[schemars(example = serde_json::json!(["orders.write"]))]
     pub scopes: Option<CommaList>,
-    /// A CEL expression that must be true.
+    /// A CEL expression that must be true; it sees `request`, `params`, `token`, `user`, `authorization`,
+    /// `authenticationId` and `crest`. Default none.
+    #[schemars(example = &"params.id == authorization.id")]
     pub when: Option<String>,
     /// What the rule is for; read by people only.
     pub description: Option<String>,

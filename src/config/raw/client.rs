@@ -41,6 +41,7 @@ pub enum SecretText {
 #[serde(deny_unknown_fields)]
 pub struct SecretFile {
     /// The file, relative to the configuration file's folder.
+    #[schemars(example = &"secrets/client-secret")]
     pub file: String,
 }
 
@@ -49,5 +50,6 @@ pub struct SecretFile {
 #[serde(deny_unknown_fields)]
 pub struct SecretEnv {
     /// The variable's name.
+    #[schemars(example = &"MESH_RS_SECRET")]
     pub env: String,
 }

@@ -10,11 +10,13 @@ use super::values::DurationText;
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Directory {
-    /// An identity manager that speaks CREST.
+    /// An identity manager that speaks CREST, asked for each user and role.
     pub idm: Option<Idm>,
-    /// A file of users by collection.
+    /// A file of users by collection, `managed/user: [ { _id: alice, … } ]`; read again when it changes.
+    #[schemars(example = &"users.yaml")]
     pub file: Option<String>,
-    /// The token's own claims are the user.
+    /// The token's own claims are the user; nobody is asked.
+    #[schemars(example = serde_json::json!({}))]
     pub token: Option<TokenDirectory>,
 }
 
@@ -27,13 +29,16 @@ pub struct TokenDirectory {}
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Idm {
-    /// Its CREST root, e.g. `https://idm.example/openidm`.
+    /// Its CREST root.
+    #[schemars(example = &"https://idm.example/openidm")]
     pub url: String,
-    /// How Keyward authenticates there; left out: not at all.
+    /// How Keyward authenticates there. Default not at all.
     pub auth: Option<IdmAuth>,
     /// The longest a question may take. Default `5 seconds`.
+    #[schemars(example = &"2 seconds")]
     pub timeout: Option<DurationText>,
-    /// PEM file of roots to trust instead of the system's.
+    /// PEM file of roots to trust instead of the system's. Default the system's.
+    #[schemars(example = &"idm-ca.pem")]
     pub trusted_roots: Option<String>,
     /// How long records are kept.
     pub cache: Option<UserCache>,
@@ -54,8 +59,10 @@ pub struct IdmAuth {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IdmHeaders {
     /// The user name.
+    #[schemars(example = &"keyward")]
     pub username: String,
     /// The password.
+    #[schemars(example = serde_json::json!({ "env": "IDM_PASSWORD" }))]
     pub password: SecretText,
 }
 
@@ -63,17 +70,21 @@ pub struct IdmHeaders {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IdmBearer {
-    /// The token endpoint.
+    /// The token endpoint, asked for a token by client credentials.
+    #[schemars(example = &"https://as.example/oauth2/access_token")]
     pub token_url: String,
     /// The client.
+    #[schemars(example = &"keyward")]
     pub client_id: String,
-    /// Its secret.
+    /// The client's secret.
+    #[schemars(example = serde_json::json!({ "env": "IDM_CLIENT_SECRET" }))]
     pub client_secret: SecretText,
     /// How the client authenticates. Default `client_secret_basic`.
     pub client_authentication: Option<ClientAuthentication>,
     /// How id and secret go into a Basic header. Default `form`.
     pub basic_encoding: Option<BasicEncoding>,
-    /// Scopes to ask for.
+    /// Scopes to ask for. Default none.
+    #[schemars(example = serde_json::json!(["fr:idm:*"]))]
     pub scopes: Option<Vec<String>>,
 }
 
@@ -81,7 +92,8 @@ pub struct IdmBearer {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct UserCache {
-    /// How stale a user or role may be; `zero`: no cache. Default `5 seconds`.
+    /// How long a user or a role is kept, and so how stale one may be; `zero`: no cache. Default `5 seconds`.
+    #[schemars(example = &"5 seconds")]
     pub max_timeout: Option<DurationText>,
     /// How many records are kept. Default 10000.
     #[schemars(range(min = 1))]

@@ -13,38 +13,50 @@ use super::rs_filter::RsFilter;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Filter {
-    /// The filter's name: what a route's context extension `keyward_filter` says.
+    /// The filter's name: what a route's context extension `keyward_filter` says, and what metrics call it. Required
+    /// below `filters`.
+    #[schemars(example = &"shop")]
     pub name: Option<String>,
-    /// Hosts whose requests are given to this filter, without a port.
+    /// Hosts whose requests are given to this filter, without scheme and port. Default none.
+    #[schemars(example = serde_json::json!(["shop.example"]))]
     pub hosts: Option<Vec<String>>,
-    /// Issuers (`iss`) of JWTs that are given to this filter.
+    /// Issuers (`iss`) of JWTs that are given to this filter. Default none.
+    #[schemars(example = serde_json::json!(["https://as.example"]))]
     pub issuers: Option<Vec<String>>,
-    /// The authorization server and the mapping of its tokens to users, as in IDM.
+    /// The authorization server and the mapping of its tokens to users, as in IDM. Required, or `rsFilterFile`.
     pub rs_filter: Option<RsFilter>,
     /// An IDM `authentication.json` to take `rsFilter` from. Keys of an `rsFilter` beside it are added; `clientSecret` there
     /// stands for the file's.
+    #[schemars(example = &"conf/authentication.json")]
     pub rs_filter_file: Option<String>,
-    /// Where user records live; exactly one of `idm`, `file` and `token`. Default `token`, where no `subjectMapping` is written.
+    /// Where user records live; exactly one of `idm`, `file` and `token`. Required with `subjectMapping`. Default
+    /// `token`.
     pub directory: Option<Directory>,
-    /// The access rules.
+    /// The access rules. Required, or `accessFile`.
     pub access: Option<Access>,
     /// An IDM `access.json` to take the access rules from, or an `access.js` (6.x and older).
+    #[schemars(example = &"conf/access.json")]
     pub access_file: Option<String>,
-    /// Header for the upstream → path into the security context, e.g. `authorization.id`. Left out: `x-auth-id`,
-    /// `x-auth-authentication-id`, `x-auth-component`, `x-auth-roles`, `x-auth-realm`, `x-auth-client-id`,
-    /// `x-auth-scopes` and `x-auth-security-context`; `{}`: none.
+    /// Header for the upstream → path into the security context: `authenticationId`, `authorization.<member>`, `realm`,
+    /// `token.<member>`, `user.<field>` or `securityContext` (base64url JSON). A header of that name that the client
+    /// sent never arrives. `{}`: none. Default `x-auth-id`, `x-auth-authentication-id`, `x-auth-component`,
+    /// `x-auth-roles`, `x-auth-realm`, `x-auth-client-id`, `x-auth-scopes` and `x-auth-security-context`.
+    #[schemars(example = serde_json::json!({ "x-auth-id": "authorization.id", "x-auth-mail": "user.mail" }))]
     pub identity_headers: Option<BTreeMap<String, String>>,
-    /// Header for the client, on an allow → path into the security context.
+    /// Header for the client, on an allow → path into the security context, as in `identityHeaders`. Default none.
+    #[schemars(example = serde_json::json!({ "x-user": "authenticationId" }))]
     pub response_headers: Option<BTreeMap<String, String>>,
     /// How request paths are read.
     pub path: Option<Path>,
-    /// Whether a 401's body holds `failureReasons`. Default true.
+    /// Whether a 401's body tells in `failureReasons` what was wrong with token or user. Default true.
     pub error_detail: Option<bool>,
-    /// Time zone of temporal constraints, an IANA name. Default `UTC`.
+    /// Time zone of temporal constraints of roles, an IANA name. Default `UTC`.
+    #[schemars(example = &"Europe/Berlin")]
     pub time_zone: Option<String>,
-    /// Whether the credential is taken out of the upstream request. Default false.
+    /// Whether the credential is taken out of the upstream's request. Default false.
     pub remove_credential: Option<bool>,
-    /// What an outage looks like to Envoy.
+    /// What the lack of a verdict looks like: the authorization server or the directory cannot be asked, or the server
+    /// has too much to do.
     pub outage: Option<Outage>,
 }
 
@@ -52,9 +64,10 @@ pub struct Filter {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Path {
-    /// Doubled slashes become one instead of a refusal; dangerous. Default false.
+    /// Whether doubled slashes become one instead of a refusal. Dangerous: only for an upstream that merges them, too.
+    /// Default false.
     pub merge_slashes: Option<bool>,
-    /// What `%2F` and `%5C` are; `keep` is dangerous. Default `refuse`.
+    /// What `%2F` and `%5C` in a path are. `keep` is dangerous: an upstream may read them as slashes. Default `refuse`.
     pub encoded_slashes: Option<EncodedSlashes>,
 }
 

@@ -11,15 +11,18 @@ use serde_json::Value;
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct IdmConfiguration {
     /// IDM's `conf/ui-configuration.json`, for `checkIfUIIsEnabled`.
+    #[schemars(example = &"conf/ui-configuration.json")]
     pub ui_configuration_file: Option<String>,
     /// What such a file holds, instead of the file.
     pub ui_configuration: Option<UiConfiguration>,
     /// IDM's `conf/managed.json`, for `onlyEditableManagedObjectProperties` and `reauthIfProtectedAttributeChange`.
+    #[schemars(example = &"conf/managed.json")]
     pub managed_file: Option<String>,
     /// What such a file holds, instead of the file.
     pub managed: Option<Managed>,
     /// The features of IDM 7 that are on, such as `registration`, for `checkIfAnyFeatureEnabled` and
     /// `checkIfAllFeaturesEnabled`.
+    #[schemars(example = serde_json::json!(["registration", "passwordReset"]))]
     pub features: Option<Vec<String>>,
 }
 
@@ -28,6 +31,7 @@ pub struct IdmConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct UiConfiguration {
     /// Flags such as `selfRegistration`; on is what JavaScript takes for true.
+    #[schemars(example = serde_json::json!({ "selfRegistration": true }))]
     pub configuration: BTreeMap<String, Value>,
 }
 
@@ -36,6 +40,7 @@ pub struct UiConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct Managed {
     /// The managed objects.
+    #[schemars(example = serde_json::json!([{ "name": "user" }]))]
     pub objects: Vec<ManagedObject>,
 }
 
@@ -44,6 +49,7 @@ pub struct Managed {
 #[serde(rename_all = "camelCase")]
 pub struct ManagedObject {
     /// Its name: `user` for `managed/user`.
+    #[schemars(example = &"user")]
     pub name: String,
     /// Its schema.
     pub schema: Option<ManagedSchema>,

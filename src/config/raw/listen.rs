@@ -9,16 +9,21 @@ use super::values::{DurationText, OneOrMany};
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Listen {
-    /// Where Envoy's questions come in. Default `127.0.0.1:9191`.
+    /// Where Envoy's questions come in (gRPC `ext_authz` v3): one address or several. Default `127.0.0.1:9191`.
+    #[schemars(example = &"unix:/run/keyward/ext_authz.sock")]
     pub ext_authz: Option<OneOrMany<Listener>>,
-    /// `/livez`, `/readyz`, `/metrics`; `off` for none. Default `127.0.0.1:9902`.
+    /// `/livez`, `/readyz`, `/metrics` and decisions to explain; `off` for none. Default `127.0.0.1:9902`.
+    #[schemars(example = &"127.0.0.1:9902")]
     pub admin: Option<String>,
     /// An address such as `0.0.0.0:9193` that answers gRPC health without TLS and nothing else, for Kubernetes' probes beside
     /// listeners with TLS or on a Unix socket. Default none.
+    #[schemars(example = &"0.0.0.0:9193")]
     pub health: Option<String>,
     /// How long checks are still accepted after SIGTERM, while health is `NOT_SERVING`. Default `5 seconds`.
+    #[schemars(example = &"5 seconds")]
     pub grace: Option<DurationText>,
     /// How long checks in flight may take after `grace`. Default `10 seconds`.
+    #[schemars(example = &"10 seconds")]
     pub drain_deadline: Option<DurationText>,
     /// How much the server takes on.
     pub limits: Option<Limits>,
@@ -63,8 +68,9 @@ pub enum Listener {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TlsListener {
     /// `127.0.0.1:9191` or `unix:/run/keyward/ext_authz.sock`.
+    #[schemars(example = &"0.0.0.0:9191")]
     pub address: String,
-    /// Certificate and key.
+    /// Certificate and key. Default none: without TLS.
     pub tls: Option<Tls>,
 }
 
@@ -73,9 +79,12 @@ pub struct TlsListener {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tls {
     /// PEM certificate chain, leaf first.
+    #[schemars(example = &"tls.pem")]
     pub certificate: String,
     /// PEM private key.
+    #[schemars(example = &"tls.key")]
     pub key: String,
-    /// PEM roots that client certificates must lead to (mTLS).
+    /// PEM roots that client certificates must lead to (mTLS). Default none: no certificate is asked for.
+    #[schemars(example = &"envoy-ca.pem")]
     pub client_ca: Option<String>,
 }

@@ -38,14 +38,17 @@ use schemars::JsonSchema;
 pub struct File {
     /// Where the server listens.
     pub listen: Option<Listen>,
-    /// Which decisions are logged, one JSON line each.
+    /// Which decisions are written down, one JSON line each.
     pub audit: Option<Audit>,
     /// Which decisions are kept, to be explained later by `keyward explain`.
     pub explain: Option<Explain>,
-    /// Files (`.properties`, `.json`, `.yaml`) that `&{name}` is looked up in after the environment.
+    /// Files (`.properties`, `.json`, `.yaml`) that expressions such as `&{name}` are looked up in after the
+    /// environment; of two files with one name, the earlier holds. Default none.
+    #[schemars(example = serde_json::json!(["conf/shop.properties"]))]
     pub property_files: Option<Vec<String>>,
-    /// Several filters, each with its own authorization server, mappings, cache and rules. A key that a filter leaves out
-    /// is taken from the top level.
+    /// Several filters, each with its own authorization server, mappings, cache and rules. A key that a filter leaves
+    /// out is taken from the top level; `rsFilter` and `access` stand in one of the two places only. Default one
+    /// filter, named `default`.
     pub filters: Option<Vec<Filter>>,
     /// IDM's other authentication modules, as they stand beside `rsFilter` in `authentication.json`; must hold none.
     pub server_auth_context: Option<ServerAuthContext>,
