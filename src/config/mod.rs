@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sources::Source;
+use sources::Snapshot;
 
 use crate::request::PathPolicy;
 use crate::{
@@ -126,15 +126,14 @@ pub fn lint(path: &Path, env: &dyn Environment) -> Result<Vec<Problem>, Problems
 
 fn load_as(path: &Path, env: &dyn Environment, lint: bool) -> Attempt {
     let name = path.display().to_string();
-    let read = std::fs::read(path);
-    let itself = Source::new(path.to_owned(), read.as_deref().ok());
-    let text = read.map_err(|error| file_error(&error));
+    let mut files = Snapshot::of_files();
+    let text = files.read(path);
     let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
     match text {
-        Ok(text) => parse_as(&text, &name, path.parent().unwrap_or(Path::new("")), env, lint, Some(itself)),
+        Ok(text) => parse_as(&text, &name, path.parent().unwrap_or(Path::new("")), env, lint, files),
         Err(error) => {
             let problem = Problem::new(&Place::whole(&name.as_str().into()), format!("the file {error}"));
-            Attempt { loaded: Err(Problems::new(vec![problem])), contents: Sources::new(vec![itself]) }
+            Attempt { loaded: Err(Problems::new(vec![problem])), contents: files.into_sources() }
         }
     }
 }
@@ -145,22 +144,23 @@ fn load_as(path: &Path, env: &dyn Environment, lint: bool) -> Attempt {
 /// # Errors
 /// Every problem that was found, each with its place.
 pub fn parse(text: &str, name: &str, base: &Path, env: &dyn Environment) -> Result<Loaded, Problems> {
-    parse_as(text, name, base, env, false, None).loaded
+    parse_as(text, name, base, env, false, Snapshot::of_files()).loaded
 }
 
-/// `itself`: the file that `text` was read from.
-fn parse_as(text: &str, name: &str, base: &Path, env: &dyn Environment, lint: bool, itself: Option<Source>) -> Attempt {
+/// `files`: what has been read of files so far, and where the others are to be read.
+fn parse_as<'e>(
+    text: &str,
+    name: &str,
+    base: &Path,
+    env: &'e dyn Environment,
+    lint: bool,
+    files: Snapshot<'e>,
+) -> Attempt {
     let file: Arc<str> = name.into();
-    let mut cx = meaning::Context {
-        env,
-        base: base.to_owned(),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        sources: Vec::from_iter(itself),
-        lint,
-    };
+    let mut cx =
+        meaning::Context { env, base: base.to_owned(), problems: Vec::new(), warnings: Vec::new(), files, lint };
     let config = read(text, &file, &mut cx);
-    let contents = Sources::new(cx.sources);
+    let contents = cx.files.into_sources();
     let loaded = match config {
         Some(config) if cx.problems.is_empty() => {
             let mut warnings = cx.warnings;

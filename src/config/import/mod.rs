@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::environment::Environment;
 use super::meaning::Context;
 use super::problem::{Place, Problem, Problems};
+use super::sources::Snapshot;
 use super::tree::{Kind, Node};
 use super::{Loaded, idm_files, parse_as};
 use crate::access::AccessRules;
@@ -47,7 +48,7 @@ pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problem
         return Err(Problems::new(cx.problems));
     }
     let encrypted = rs_filter.as_ref().and_then(|node| node.get("clientSecret")).is_some_and(is_encrypted);
-    let loaded = load(files, encrypted, env, false)?;
+    let loaded = load(files, encrypted, env, false, cx.files)?;
     let access = loaded.config.filters.into_iter().next().map(|filter| filter.access);
     let functions = access.as_ref().is_some_and(|rules| !rules.library.is_none());
     let idm_only =
@@ -72,7 +73,7 @@ pub fn lint(files: &IdmFiles, env: &dyn Environment) -> Result<Vec<Problem>, Pro
     let rs_filter = files.authentication.as_deref().and_then(|file| idm_files::rs_filter(&at, &name(file), &mut cx));
     // IDM encrypts what it finds in clear, so most files are like this: it is one finding, and the rest is looked at, too.
     let secret = rs_filter.as_ref().and_then(|node| node.get("clientSecret")).filter(|secret| is_encrypted(secret));
-    let mut found = of_files(load(files, secret.is_some(), env, true)?.warnings);
+    let mut found = of_files(load(files, secret.is_some(), env, true, cx.files)?.warnings);
     if let Some(secret) = secret {
         let message = "IDM encrypted it with its own keystore, which Keyward does not have: give `rsFilter.clientSecret` \
                        beside `rsFilterFile`";
@@ -86,8 +87,14 @@ fn of_files(warnings: Vec<Problem>) -> Vec<Problem> {
     warnings.into_iter().filter(|warning| &*warning.place.file != STAND_IN).collect()
 }
 
-/// Reads the files as a server would, with what they need beside them.
-fn load(files: &IdmFiles, encrypted: bool, env: &dyn Environment, lint: bool) -> Result<Loaded, Problems> {
+/// Reads the files as a server would, with what they need beside them; `read` holds what has been read of them already.
+fn load<'e>(
+    files: &IdmFiles,
+    encrypted: bool,
+    env: &'e dyn Environment,
+    lint: bool,
+    read: Snapshot<'e>,
+) -> Result<Loaded, Problems> {
     let mut text = Map::new();
     text.insert("directory".to_owned(), json!({ "idm": { "url": SOME_DIRECTORY } }));
     match &files.authentication {
@@ -115,7 +122,7 @@ fn load(files: &IdmFiles, encrypted: bool, env: &dyn Environment, lint: bool) ->
         None => json!({ "style": "crest", "rules": [] }),
     };
     text.insert("access".to_owned(), access);
-    parse_as(&Value::Object(text).to_string(), STAND_IN, Path::new(""), env, lint, None).loaded
+    parse_as(&Value::Object(text).to_string(), STAND_IN, Path::new(""), env, lint, read).loaded
 }
 
 /// The files that rules ask for, as `access.idm` names them.
@@ -125,7 +132,8 @@ fn beside(files: &IdmFiles) -> Map<String, Value> {
 }
 
 fn context(env: &dyn Environment) -> Context<'_> {
-    Context { env, base: PathBuf::new(), problems: Vec::new(), warnings: Vec::new(), sources: Vec::new(), lint: false }
+    let files = Snapshot::of_files();
+    Context { env, base: PathBuf::new(), problems: Vec::new(), warnings: Vec::new(), files, lint: false }
 }
 
 fn name(file: &Path) -> String {

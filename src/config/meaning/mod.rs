@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use super::environment::Environment;
 use super::problem::{Place, Problem};
 use super::raw;
-use super::sources::Source;
+use super::sources::Snapshot;
 use super::tree::{Entry, Kind, Node};
 use super::{Config, Filter};
 use crate::explain::settings::Readers;
@@ -37,7 +37,7 @@ pub(super) struct Context<'e> {
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,
     /// Every file that was read, and what was in it.
-    pub sources: Vec<Source>,
+    pub files: Snapshot<'e>,
     /// Whether warnings hold advice too, which may take longer than a start should.
     pub lint: bool,
 }
@@ -56,12 +56,9 @@ impl Context<'_> {
         self.base.join(written)
     }
 
-    /// Reads a file and remembers that it is part of the configuration.
+    /// Reads a file, as it was when it was first read, and remembers that it is part of the configuration.
     pub fn read(&mut self, written: &str) -> Result<Vec<u8>, String> {
-        let path = self.resolve(written);
-        let read = std::fs::read(&path);
-        self.sources.push(Source::new(path, read.as_deref().ok()));
-        read.map_err(|error| super::file_error(&error))
+        self.files.read(&self.base.join(written))
     }
 
     /// As [`Self::read`], as text.

@@ -8,6 +8,7 @@ mod import;
 mod meaning;
 mod scripts;
 mod secrets;
+mod snapshot;
 mod substitution;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::env;
 use crate::config::files;
 use crate::config::meaning::Context;
+use crate::config::sources::Snapshot;
 use crate::config::substitute::substitute;
 use crate::config::tree::{Node, parse};
 
@@ -25,7 +26,7 @@ fn resolved(text: &str, variables: &[(&str, &str)], properties: &[(&str, &str)])
         base: folder.path().to_owned(),
         problems: Vec::new(),
         warnings: Vec::new(),
-        sources: Vec::new(),
+        files: Snapshot::of_files(),
         lint: false,
     };
     let properties = files::properties(&tree, &mut cx);
