@@ -174,16 +174,17 @@ pub(super) fn access_rules(at: &Place, file: &str, cx: &mut Context<'_>) -> Opti
     Some(rules.clone())
 }
 
-/// Gives a rule and its members the lines at which the script has them.
+/// Gives a rule and its members the lines at which the script has them, and their order there.
 fn place_rule(rule: &mut Node, written: &WrittenRule) {
     let set = |place: &mut Place, (line, column)| (place.line, place.column) = (line, column);
     set(&mut rule.place, written.at);
     let Kind::Map(members) = &mut rule.kind else { return };
-    for entry in members {
+    for entry in members.iter_mut() {
         let at = written.members.iter().find(|(name, _)| *name == entry.key).map_or(written.at, |(_, at)| *at);
         set(&mut entry.place, at);
         set(&mut entry.node.place, at);
     }
+    members.sort_by_key(|entry| (entry.place.line, entry.place.column));
 }
 
 /// E1: an `access.js` may hold functions beside its rules.

@@ -231,6 +231,12 @@ fn the_rules_of_a_script_are_printed_as_they_came_out_of_it() {
     let printed = import(&files, &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
     let loaded = parse(&printed, "printed.yaml", Path::new(""), &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
     assert_eq!(loaded.config.filters[0].access.rules[0].pattern, r"a/&{no.expression}/\&{x}", "{printed}");
+    let script =
+        "var a = {configs: [{roles: '*', pattern: 'a', methods: 'read', excludePatterns: 'b',\n actions: '*'}]};";
+    idm.write("script/access.js", script);
+    let printed = import(&files, &env(&VARIABLES)).unwrap_or_else(|p| panic!("{p}"));
+    let expected = r#"    - { roles: "*", pattern: a, methods: read, excludePatterns: b, actions: "*" }"#;
+    assert!(printed.contains(expected), "keys stand as they were written:\n{printed}");
 }
 
 /// IDM 6's own rules as they are, and what they ask for where it is there.
