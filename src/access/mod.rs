@@ -56,7 +56,7 @@ impl Permit {
         &self.principal
     }
 
-    /// The rule that granted: its `name`, or its place such as `rules[3]`; several, joined by `+`, where a PUT needed two.
+    /// The rule that granted: its `name`, or its place such as `rules[3]` or `configs[3]`; several, joined by `+`, where a PUT needed two.
     #[must_use]
     pub fn rule(&self) -> &str {
         &self.rule

@@ -22,7 +22,7 @@ pub fn advice(rules: &[RuleSettings], style: Style, knowledge: &Knowledge) -> Ve
         });
         if let Some((other, wider)) = wider {
             // A rule without a name of its own is told by its index: what its list is called differs from file to file.
-            let named = !wider.name.starts_with("rules[");
+            let named = !["rules[", "configs["].iter().any(|list| wider.name.starts_with(list));
             let which = if named { format!("`{}`", wider.name) } else { format!("[{other}]") };
             let grants = format!("the rule {which} (`{}`) grants already", wider.pattern);
             say("", format!("is pointless: whatever it grants, {grants}"));

@@ -40,7 +40,7 @@ pub enum Style {
 /// One access rule as written; comma texts are already split, without trimming (E9, J4).
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
-    /// Its name: `name`, else its place, e.g. `rules[3]`.
+    /// Its name: `name`, else its place, e.g. `rules[3]`, or `configs[3]` in a file of IDM.
     pub name: String,
     /// `pattern` (E7).
     pub pattern: String,

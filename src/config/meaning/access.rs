@@ -126,7 +126,13 @@ fn rule(cx: &mut Context<'_>, rules: &Here<'_>, index: usize) -> Option<RuleSett
     let here = rules.item(index);
     let value = here.node.map(Node::to_json).unwrap_or_default();
     match RuleSettings::from_json(index, &value) {
-        Ok(rule) => Some(rule),
+        Ok(mut rule) => {
+            // Decisions name a rule as its own file does, so that whoever reads them finds it.
+            if here.place.path.starts_with("configs[") && here.node.is_none_or(|node| node.get("name").is_none()) {
+                rule.name.clone_from(&here.place.path);
+            }
+            Some(rule)
+        }
         Err(problems) => {
             cx.problems.extend(problems.into_iter().map(|problem| rule_problem(rules, problem)));
             None

@@ -361,3 +361,21 @@ fn a_script_that_gives_no_rules_is_told_with_its_place() {
     let found = read("var a = {configs: [{pattern: 'a', roles: '*', methods: 'read', excludepatterns: 'b'}]};");
     assert!(found.contains("access.js:1:81 configs[0].excludepatterns: found an unknown key; did you mean"), "{found}");
 }
+
+#[test]
+fn decisions_call_a_rule_what_its_own_file_calls_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = r#"{"configs": [{"pattern": "a", "roles": "*", "methods": "read"},
+                               {"name": "mine", "pattern": "b", "roles": "*", "methods": "read"}]}"#;
+    std::fs::write(folder.path().join("access.json"), json).unwrap();
+    std::fs::write(folder.path().join("access.js"), format!("var a = {json};")).unwrap();
+    let names = |text: &str| {
+        let loaded = parse(text, "k.yaml", folder.path(), &env(&[])).unwrap_or_else(|problems| panic!("{problems}"));
+        let names = |filter: &crate::config::Filter| filter.access.rules.iter().map(|rule| rule.name.clone()).collect();
+        loaded.config.filters.iter().flat_map(|filter| -> Vec<String> { names(filter) }).collect::<Vec<_>>()
+    };
+    let with = |file: &str| small("", &format!("accessFile: {file}\n")).replace("access: {", "path: {}\n# {");
+    assert_eq!(names(&with("access.json")), ["configs[0]", "mine"]);
+    assert_eq!(names(&with("access.js")), ["configs[0]", "mine"]);
+    assert_eq!(names(&small("", "")), ["rules[0]"]);
+}
