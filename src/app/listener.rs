@@ -83,19 +83,34 @@ enum Socket {
 }
 
 impl Listener {
+    /// Reads what a listener needs, as opening it would, without opening it.
+    ///
+    /// # Errors
+    /// [`BindError`]: it could not be opened, whoever else listens.
+    pub async fn check(listen: &Listen) -> Result<(), BindError> {
+        tls_of(listen).await?;
+        let Address::Unix(path) = &listen.address else { return Ok(()) };
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.file_type().is_socket()) {
+            return Err(BindError::NotASocket(path.clone()));
+        }
+        let address = std::os::unix::net::SocketAddr::from_pathname(path);
+        address.map(drop).map_err(|source| BindError::from_io(&listen.address, source))
+    }
+
+    /// The folder of a Unix socket, if it is not there. It may come with a volume that only the serving container has.
+    #[must_use]
+    pub fn missing_folder(listen: &Listen) -> Option<&Path> {
+        let Address::Unix(path) = &listen.address else { return None };
+        path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    }
+
     /// Opens a listener; connections wait in the kernel until [`Listener::accept`] takes them.
     ///
     /// # Errors
     /// [`BindError`], also when the files for TLS cannot be used.
     pub async fn bind(listen: &Listen) -> Result<Self, BindError> {
         let address = &listen.address;
-        let tls = match &listen.tls {
-            Some(settings) => {
-                let files = TlsFiles::load(settings).await;
-                Some(Arc::new(files.map_err(|source| BindError::Tls { address: address.clone(), source })?))
-            }
-            None => None,
-        };
+        let tls = tls_of(listen).await?.map(Arc::new);
         let socket = match address {
             Address::Tcp(wanted) => {
                 let listener = TcpListener::bind(wanted).await.map_err(|source| BindError::from_io(address, source))?;
@@ -235,6 +250,12 @@ where
             None
         }
     }
+}
+
+async fn tls_of(listen: &Listen) -> Result<Option<TlsFiles>, BindError> {
+    let Some(settings) = &listen.tls else { return Ok(None) };
+    let loaded = TlsFiles::load(settings).await;
+    loaded.map(Some).map_err(|source| BindError::Tls { address: listen.address.clone(), source })
 }
 
 /// Takes away the socket file of a process that is gone, and nothing else.

@@ -30,7 +30,7 @@ use crate::ext_authz::AuthorizationService;
 use crate::listen::Settings;
 use crate::telemetry::metrics::{AuditCounts, Metrics};
 use assemble::{AssemblyProblem, assemble};
-use listener::BindError;
+use listener::{BindError, Listener};
 use outside::{Kept, RealServers};
 use server::Bound;
 
@@ -63,12 +63,15 @@ impl App {
         Ok(Self { listen: config.listen.clone(), authorizer, kept, audit, clock, metrics, recent })
     }
 
-    /// Builds everything and throws it away, to find every problem.
-    ///
-    /// # Errors
-    /// Every problem of every filter.
-    pub fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), AssemblyProblems> {
-        build(config, &clock, &Arc::new(Metrics::new()), Arc::default()).map(drop)
+    /// Everything for which `config` could not be served from here, but for what only opening its listeners tells: builds
+    /// all of it, reads all that it reads, and throws it away.
+    pub async fn check(config: &Config, clock: Arc<dyn Clock>) -> Vec<StartError> {
+        let built = build(config, &clock, &Arc::new(Metrics::new()), Arc::default());
+        let mut found: Vec<StartError> = built.err().map(StartError::Assembly).into_iter().collect();
+        for listen in &config.listen.ext_authz {
+            found.extend(Listener::check(listen).await.err().map(StartError::Bind));
+        }
+        found
     }
 
     /// Builds everything and opens the listeners.

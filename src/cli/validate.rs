@@ -3,22 +3,37 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Outcome, print};
+use super::{Outcome, print, runtime};
 use crate::app::App;
+use crate::app::listener::Listener;
 use crate::clock::SystemClock;
 use crate::config::{self, Problem, ProcessEnvironment};
 
-/// Tells everything at once. Nothing is asked over the network, no listener is opened.
+/// Tells everything at once. Nothing is asked over the network, no listener is opened; but whatever `serve` would read here
+/// is read, and what would keep it from starting is an error.
 pub(super) fn run(path: &Path) -> Outcome {
     let loaded = match config::load(path, &ProcessEnvironment) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(path, &findings("error", problems.as_slice())),
     };
     let mut found = findings("warning", &loaded.warnings);
-    if let Err(problems) = App::check(&loaded.config, Arc::new(SystemClock)) {
-        found.extend(problems.0.iter().map(|problem| format!("error: {problem}")));
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(outcome) => return outcome,
+    };
+    let obstacles = runtime.block_on(App::check(&loaded.config, Arc::new(SystemClock)));
+    for obstacle in &obstacles {
+        let told = obstacle.to_string();
+        found.extend(told.lines().map(|line| format!("error: {line}")));
+    }
+    if !obstacles.is_empty() {
         return refuse(path, &found);
     }
+    let folders = loaded.config.listen.ext_authz.iter().filter_map(Listener::missing_folder);
+    found.extend(folders.map(|folder| {
+        let folder = folder.display();
+        format!("warning: `listen` names a socket in `{folder}`, which is not there; where Keyward serves it must be")
+    }));
     for finding in found {
         print(finding);
     }

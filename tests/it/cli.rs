@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::support::server::PATIENCE;
 
 const CONFIGURATION: &str = r#"
-listen: { extAuthz: "unix:SOCKET" }
+listen: { extAuthz: "unix:SOCKET", admin: off }
 rsFilter:
   clientId: mesh-rs
   clientSecret: { env: KEYWARD_TEST_SECRET }
@@ -85,6 +85,43 @@ fn a_valid_configuration_is_0_and_a_wrong_one_is_2_with_its_places() {
     let (code, stdout, _) = run(&["validate", "--config", &write(directory.path(), &wrong)]);
     assert_eq!(code, Some(2), "{stdout}");
     assert!(stdout.contains("keyward.yaml:4:") && stdout.contains("keyward.yaml:8:"), "{stdout}");
+}
+
+/// What keeps `serve` from starting is told before it is tried.
+#[test]
+fn what_could_not_be_served_here_is_not_valid_here() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let tls = |certificate: &str| {
+        format!("{{ address: 'unix:SOCKET', tls: {{ certificate: {certificate}, key: tls.key }} }}")
+    };
+    std::fs::write(at("tls.pem"), "no certificate").unwrap();
+    std::fs::write(at("tls.key"), "no key").unwrap();
+    let long = format!("unix:{}/keyward.sock", "long".repeat(30));
+    for (listen, roots, told) in [
+        (tls("nowhere.pem"), true, "nowhere.pem`: No such file"),
+        (tls("tls.pem"), true, "tls.pem` holds no certificate in PEM form"),
+        (format!("unix:{}", at("tls.pem")), true, "a file that is no socket stands there"),
+        (long, true, "path must be shorter"),
+        ("unix:SOCKET".to_owned(), false, "no TLS client can be made"),
+    ] {
+        let text = CONFIGURATION.replace("\"unix:SOCKET\"", &listen).replace("http://", "https://");
+        let configuration = write(directory.path(), &text);
+        for (verb, code) in [("validate", [2, 2]), ("serve", [1, 2])] {
+            let mut command = keyward(&[verb, "--config", &configuration]);
+            if !roots {
+                command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+            }
+            let Output { status, stdout, stderr } = command.output().unwrap();
+            let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+            assert!(code.map(Some).contains(&status.code()), "{verb} {listen}: {status}\n{said}");
+            assert!(said.contains(told), "{verb} {listen}: {told}\n{said}");
+        }
+    }
+    let elsewhere = CONFIGURATION.replace("SOCKET", "/nonexistent/keyward.sock");
+    let (code, stdout, _) = run(&["validate", "--config", &write(directory.path(), &elsewhere)]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("warning: `listen` names a socket in `/nonexistent`, which is not there"), "{stdout}");
 }
 
 #[test]
