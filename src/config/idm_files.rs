@@ -13,6 +13,11 @@ use crate::script::{self, AccessFileError, ScriptError, WrittenRule};
 /// Top-level keys of `authentication.json` that are read, or that every file of IDM may have.
 const AUTHENTICATION_KEYS: [&str; 4] = ["_id", "_rev", "rsFilter", "serverAuthContext"];
 
+/// What stands for an `rsFilter` and for rules that cannot be read.
+const UNREAD_RS_FILTER: &str =
+    r#"{"clientId": "x", "clientSecret": "x", "tokenIntrospectUrl": "https://am.invalid/", "subjectMapping": []}"#;
+const UNREAD_RULES: &str = r#"{"style": "crest", "rules": []}"#;
+
 /// Puts the content of `rsFilterFile` and `accessFile` where `rsFilter` and `access` would stand, in every filter.
 pub(super) fn include(tree: &mut Node, properties: &Properties, cx: &mut Context<'_>) {
     let Kind::Map(entries) = &mut tree.kind else { return };
@@ -28,18 +33,42 @@ pub(super) fn include(tree: &mut Node, properties: &Properties, cx: &mut Context
 }
 
 fn include_into(entries: &mut Vec<Entry>, properties: &Properties, cx: &mut Context<'_>) {
-    if let Some((at, file)) = take_key(entries, "rsFilterFile")
-        && let Some(node) = rs_filter(&at, &file, cx)
-    {
-        include_rs_filter(entries, node, properties, cx);
+    if let Some((at, file)) = take_key(entries, "rsFilterFile") {
+        match rs_filter(&at, &file, cx) {
+            Some(node) => include_rs_filter(entries, node, properties, cx),
+            None => stand_in(entries, ("rsFilterFile", &at, file), "rsFilter", UNREAD_RS_FILTER),
+        }
     }
-    if let Some((at, file)) = take_key(entries, "accessFile")
-        && let Some(rules) = access_rules(&at, &file, cx)
-    {
-        include_rules(entries, &at, &file, rules, properties, cx);
+    if let Some((at, file)) = take_key(entries, "accessFile") {
+        match access_rules(&at, &file, cx) {
+            Some(rules) => include_rules(entries, &at, &file, rules, properties, cx),
+            None => stand_in(entries, ("accessFile", &at, file), "access", UNREAD_RULES),
+        }
     }
     if let Some(access) = entries.iter_mut().find(|entry| entry.key == "access") {
         idm_knowledge::include(&mut access.node, properties, cx);
+    }
+}
+
+/// Puts into `key` what a file that cannot be read would have brought, so that what is written beside it is judged, and
+/// nothing is said to be missing that the file may have. All of it stands below the key that names the file, of which a
+/// problem is known: nothing is said about it.
+fn stand_in(entries: &mut Vec<Entry>, (named, at, file): (&str, &Place, String), key: &str, unread: &str) {
+    let entry = |key: &str, node: Node| Entry { key: key.to_owned(), place: node.place.clone(), node };
+    entries.push(entry(named, Node { place: at.clone(), kind: Kind::Text(file), substituted: false }));
+    let unread = tree::parse(unread, &"unread.json".into());
+    let Ok(unread) = unread.map(|node| node.at(&at.child(key), false)) else { return };
+    match member(entries, key) {
+        None => entries.push(entry(key, unread)),
+        Some(Node { kind: Kind::Map(written), .. }) => {
+            let Kind::Map(unread) = unread.kind else { return };
+            for entry in unread {
+                if !written.iter().any(|other| other.key == entry.key) {
+                    written.push(entry);
+                }
+            }
+        }
+        Some(_) => {}
     }
 }
 
@@ -105,6 +134,10 @@ fn tidy(path: &Path) -> PathBuf {
 /// The value of a key, where this is a map that has it.
 pub(super) fn member_mut<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
     let Kind::Map(entries) = &mut node.kind else { return None };
+    member(entries, key)
+}
+
+fn member<'n>(entries: &'n mut [Entry], key: &str) -> Option<&'n mut Node> {
     entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
 }
 

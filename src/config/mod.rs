@@ -191,17 +191,17 @@ fn read(text: &str, file: &Arc<str>, cx: &mut meaning::Context<'_>) -> Option<Co
         known.iter().any(|place| place.path == problem.place.path && place.file == problem.place.file)
     };
     let schema = raw::whole_schema();
-    cx.problems.extend(shape::check(&tree, &schema).into_iter().filter(|problem| !same(problem)));
+    cx.problems.extend(shape::check(&tree, &schema).problems.into_iter().filter(|problem| !same(problem)));
     if cx.problems.is_empty() {
         return meaning::convert(&tree, cx);
     }
     // All problems at once: what is left without the wrong parts is judged by its meaning, too.
-    let left = salvage::salvage(tree, &cx.problems, |tree| shape::check(tree, &schema));
-    if let Some((left, removed)) = left {
+    let left = salvage::salvage(tree, &cx.problems, &schema);
+    if let Some((left, silent)) = left {
         let found = cx.problems.len();
         let _ = meaning::convert(&left, cx);
         let meant = cx.problems.split_off(found);
-        cx.problems.extend(meant.into_iter().filter(|problem| !salvage::is_affected(&problem.place, &removed)));
+        cx.problems.extend(meant.into_iter().filter(|problem| !salvage::is_affected(&problem.place, &silent, file)));
     }
     None
 }

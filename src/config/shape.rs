@@ -2,17 +2,35 @@
 
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
+use super::problem::{Place, Problem};
 use super::tree::{Kind, Node};
 
 /// Values that an error message shows are at most this long.
 const MAX_SHOWN: usize = 60;
 
+/// What a file's shape has that the schema does not, and the other way round.
+pub(super) struct Shape<'s> {
+    /// Every difference.
+    pub problems: Vec<Problem>,
+    /// Those of them that are a missing key.
+    pub missing: Vec<Missing<'s>>,
+}
+
+/// A key that must be there and is not.
+pub(super) struct Missing<'s> {
+    /// The map that it is missing from.
+    pub from: Place,
+    /// The key.
+    pub key: &'s str,
+    /// The schema's example of a value.
+    pub example: Option<&'s Value>,
+}
+
 /// Checks `node` against `schema`, which is one of ours: a small part of JSON Schema is understood.
-pub(super) fn check(node: &Node, schema: &Value) -> Vec<Problem> {
-    let mut checker = Checker { root: schema, problems: Vec::new() };
+pub(super) fn check<'s>(node: &Node, schema: &'s Value) -> Shape<'s> {
+    let mut checker = Checker { root: schema, problems: Vec::new(), missing: Vec::new() };
     checker.check(node, schema, false);
-    checker.problems
+    Shape { problems: checker.problems, missing: checker.missing }
 }
 
 /// A key for a message; one that does not look like a key may be a misplaced secret and is not shown.
@@ -42,6 +60,7 @@ pub(super) fn shown(node: &Node, secret: bool) -> String {
 struct Checker<'s> {
     root: &'s Value,
     problems: Vec<Problem>,
+    missing: Vec<Missing<'s>>,
 }
 
 /// One way a value may look, with what the schema says on the way to it.
@@ -149,7 +168,10 @@ impl<'s> Checker<'s> {
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         for key in required {
             if node.get(key).is_none() {
-                let expected = properties.and_then(|p| p.get(key)).map(|s| self.expectation(s)).unwrap_or_default();
+                let of_key = properties.and_then(|p| p.get(key));
+                let expected = of_key.map(|s| self.expectation(s)).unwrap_or_default();
+                let example = of_key.and_then(|s| s.pointer("/examples/0"));
+                self.missing.push(Missing { from: node.place.clone(), key, example });
                 let place = node.place.child(key);
                 self.problems.push(Problem { place, message: format!("is missing, expected {expected}") });
             }

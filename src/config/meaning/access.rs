@@ -27,16 +27,10 @@ pub(super) fn access(
     raw: Option<raw::Access>,
     directory: Option<&directory::Settings>,
 ) -> Option<Settings> {
-    let raw = match raw {
-        Some(raw) if raw.rules.is_some() => raw,
-        _ => {
-            cx.problem(
-                &here.child("rules"),
-                "is missing, expected the access rules: without a rule nothing is granted",
-            );
-            return None;
-        }
-    };
+    let raw = raw.unwrap_or_default();
+    if raw.rules.is_none() {
+        cx.problem(&here.child("rules"), "is missing, expected the access rules: without a rule nothing is granted");
+    }
     let style = match raw.style {
         None | Some(raw::Style::Http) => Style::Http,
         Some(raw::Style::Crest) => Style::Crest,
@@ -44,8 +38,9 @@ pub(super) fn access(
     let context_path = context_path(cx, &here.child("contextPath"), raw.context_path, style);
     let knowledge = knowledge::knowledge(cx, here, raw.idm, raw.idm_only_rules, style);
     let place = here.child("rules");
+    let missing = raw.rules.is_none();
     let written = raw.rules.unwrap_or_default();
-    if written.is_empty() {
+    if written.is_empty() && !missing {
         cx.warning(&place, "there is no rule, so that nothing is granted");
     }
     let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place, index)).collect();
@@ -53,7 +48,8 @@ pub(super) fn access(
     let settings = Settings {
         library: library?,
         style,
-        context_path: context_path?,
+        // The rules are judged though the path they begin at cannot be: where it is does not matter to them.
+        context_path: context_path.clone().unwrap_or_default(),
         honour_method_override: raw.method_override == Some(raw::MethodOverride::Honour),
         knowledge,
         rules: rules.into_iter().collect::<Option<_>>()?,
@@ -83,7 +79,7 @@ pub(super) fn access(
             }
         }
     }
-    Some(settings)
+    context_path.map(|_| settings)
 }
 
 /// The operator's own functions.

@@ -1,6 +1,5 @@
 //! Where does the server listen?
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::values::{duration, timeout};
@@ -27,20 +26,23 @@ pub(super) fn listen(cx: &mut Context<'_>, here: &Here<'_>) -> Option<Settings> 
     };
     let ext_authz: Vec<Option<Listen>> = listeners.into_iter().map(|(here, raw)| listener(cx, &here, raw)).collect();
     let admin = match raw.admin.as_deref() {
-        Some("off") => None,
-        text => Some(tcp(cx, &here.child("admin"), text.unwrap_or(DEFAULT_ADMIN))?),
+        Some("off") => Some(None),
+        text => tcp(cx, &here.child("admin"), text.unwrap_or(DEFAULT_ADMIN)).map(Some),
     };
     let health = match raw.health.as_deref() {
-        None | Some("off") => None,
-        Some(text) => Some(tcp(cx, &here.child("health"), text)?),
+        None | Some("off") => Some(None),
+        Some(text) => tcp(cx, &here.child("health"), text).map(Some),
     };
     let default = Drain::default();
     let grace = duration(cx, &here.child("grace"), raw.grace.as_ref(), default.grace);
     let deadline = duration(cx, &here.child("drainDeadline"), raw.drain_deadline.as_ref(), default.deadline);
     let limits = limits(cx, &here.child("limits"), &raw.limits.unwrap_or_default());
-    let ext_authz: Vec<Listen> = ext_authz.into_iter().collect::<Option<_>>()?;
-    refuse_same_twice(cx, here, &ext_authz, [admin, health]);
-    Some(Settings { ext_authz, admin, health, drain: Drain { grace: grace?, deadline: deadline? }, limits: limits? })
+    let known: Vec<Address> = ext_authz.iter().flatten().map(|listen| listen.address.clone()).collect();
+    let others = [admin.flatten(), health.flatten()].into_iter().flatten().map(Address::Tcp);
+    refuse_same_twice(cx, here, known.into_iter().chain(others));
+    let ext_authz = ext_authz.into_iter().collect::<Option<_>>()?;
+    let drain = Drain { grace: grace?, deadline: deadline? };
+    Some(Settings { ext_authz, admin: admin?, health: health?, drain, limits: limits? })
 }
 
 fn limits(cx: &mut Context<'_>, here: &Here<'_>, raw: &raw::Limits) -> Option<Limits> {
@@ -107,14 +109,26 @@ fn tcp(cx: &mut Context<'_>, here: &Here<'_>, text: &str) -> Option<SocketAddr> 
     None
 }
 
-fn refuse_same_twice(cx: &mut Context<'_>, here: &Here<'_>, ext_authz: &[Listen], others: [Option<SocketAddr>; 2]) {
-    let mut seen = HashSet::new();
-    let others = others.into_iter().flatten().map(Address::Tcp);
-    let addresses = ext_authz.iter().map(|listen| listen.address.clone()).chain(others);
+/// Two listeners at one address: the second could not be opened.
+fn refuse_same_twice(cx: &mut Context<'_>, here: &Here<'_>, addresses: impl Iterator<Item = Address>) {
+    let mut seen: Vec<Address> = Vec::new();
     for address in addresses {
-        let any_port = matches!(address, Address::Tcp(address) if address.port() == 0);
-        if !any_port && !seen.insert(format!("{address:?}")) {
-            cx.problem(here, "found one address twice; give each listener its own");
+        if seen.iter().any(|other| collide(other, &address)) {
+            cx.problem(here, format!("found `{address}` beside a listener that is there already; give each its own"));
         }
+        seen.push(address);
+    }
+}
+
+/// `0.0.0.0` and `::` take a port of every address of their kind; port 0 is any that is free.
+fn collide(one: &Address, other: &Address) -> bool {
+    match (one, other) {
+        (Address::Tcp(one), Address::Tcp(other)) => {
+            let every = one.ip().is_unspecified() || other.ip().is_unspecified();
+            let meet = one.ip() == other.ip() || (every && one.is_ipv4() == other.is_ipv4());
+            one.port() != 0 && one.port() == other.port() && meet
+        }
+        (Address::Unix(one), Address::Unix(other)) => one == other,
+        _ => false,
     }
 }

@@ -72,7 +72,8 @@ fn refuse_null(schema: &mut Value) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::schema;
+    use super::{schema, whole_schema};
+    use crate::config::{shape, tree};
 
     /// `UPDATE=1 cargo test the_committed_schema_is_current` rewrites it.
     #[test]
@@ -147,5 +148,28 @@ mod tests {
         }
         assert!(undescribed.is_empty(), "{undescribed:?}");
         assert_eq!(schema["$defs"]["SecretText"]["writeOnly"], true);
+    }
+
+    /// What a part lacks is filled with the example, so that the rest of it can be judged.
+    #[test]
+    fn every_example_fits_and_every_required_key_has_one() {
+        let schema = whole_schema();
+        let definitions = schema["$defs"].as_object().unwrap().iter();
+        let mut examples = 0;
+        for (name, definition) in definitions.map(|(n, d)| (n.as_str(), d)).chain([("", &schema)]) {
+            for (key, property) in definition["properties"].as_object().into_iter().flatten() {
+                let required = definition["required"].as_array().is_some_and(|keys| keys.contains(&json!(key)));
+                assert!(!required || property["examples"][0] != Value::Null, "{name}.{key} has no example");
+                for example in property["examples"].as_array().into_iter().flatten() {
+                    let text = json!({ "x": example }).to_string();
+                    let node = tree::parse(&text, &"example.json".into()).unwrap_or_else(|_| panic!("{text}"));
+                    let of_key = json!({ "$defs": schema["$defs"], "type": "object", "properties": { "x": property } });
+                    let found = shape::check(&node, &of_key).problems;
+                    assert!(found.is_empty(), "{name}.{key}: {found:?}");
+                    examples += 1;
+                }
+            }
+        }
+        assert!(examples > 50, "{examples}");
     }
 }

@@ -318,3 +318,127 @@ identityHeaders: { host: realm }
     assert!(told.contains("identityHeaders.host: "), "{told}");
     assert!(!told.contains("rsFilter: is missing"), "{told}");
 }
+
+#[test]
+fn a_missing_key_hides_nothing_of_the_part_that_lacks_it() {
+    let text = "\
+listen: { admin: nowhere, health: nowhere, grace: soon, extAuthz: { tls: { certificate: tls.pem } } }
+rsFilter:
+  clientId: 5
+  clientSecret: { env: AM_SECRET }
+  cache: { maxTimeout: none }
+  subjectMapping: [ { realm: '' , queryOnResource: '' } ]
+  staticUserMapping:
+    - { subject: s }
+    - { subject: t, localUser: anonymous }
+directory: { idm: { auth: { headers: { password: { env: IDM_PASSWORD } } }, timeout: zero } }
+access:
+  contextPath: openidm
+  rules:
+    - { roles: '*', methods: GET, when: 'params.id == 1' }
+    - { pattern: orders, roles: '*', methods: GET, when: 'wat' }
+";
+    let told = problems(text);
+    for place in [
+        "listen.admin: found `nowhere`",
+        "listen.health: found `nowhere`",
+        "listen.grace: found `soon`",
+        "listen.extAuthz.address: is missing",
+        "listen.extAuthz.tls.key: is missing",
+        "rsFilter.clientId: found `5`",
+        "rsFilter.tokenIntrospectUrl: is missing",
+        "rsFilter.clientSecret.env: the environment variable `AM_SECRET` is not set",
+        "rsFilter.cache.maxTimeout: found `none`",
+        "rsFilter.subjectMapping[0].realm: found an empty realm",
+        "rsFilter.subjectMapping[0].queryOnResource: found an empty",
+        "rsFilter.staticUserMapping[0].localUser: is missing",
+        "rsFilter.staticUserMapping[1].localUser: found `anonymous`",
+        "directory.idm.url: is missing",
+        "directory.idm.auth.headers.username: is missing",
+        "directory.idm.auth.headers.password.env: the environment variable `IDM_PASSWORD` is not set",
+        "directory.idm.timeout: found a timeout of zero",
+        "access.contextPath: found `openidm`",
+        "access.rules[0].pattern: is missing",
+        "access.rules[1].pattern: found",
+        "access.rules[1].when: ",
+    ] {
+        assert!(told.contains(&format!(" {place}")), "{place} is not in\n{told}");
+    }
+    assert_eq!(told.lines().count(), 21, "nothing is made up:\n{told}");
+}
+
+#[test]
+fn a_missing_key_is_one_problem_and_nothing_is_said_of_what_stands_in_for_it() {
+    let missing =
+        |text: &str| text.lines().all(|line| line.contains(": is missing, expected ")).then(|| text.to_owned());
+    for (text, lines) in [
+        ("rsFilter: {}\naccess: { rules: [ {} ] }\n".to_owned(), 6),
+        (small("augmentSecurityContext: { source: 'security' }", ""), 1),
+        (small("anonymousUserMapping: {}", ""), 1),
+        (small("", "directory: { idm: { auth: { bearer: {} } } }\n"), 5),
+        (small("", "listen: { extAuthz: { tls: {} } }\n"), 3),
+    ] {
+        let told = problems(&text);
+        let told = missing(&told).unwrap_or_else(|| panic!("{text}\n{told}"));
+        assert_eq!(told.lines().count(), lines, "{text}\n{told}");
+    }
+}
+
+#[test]
+fn rules_that_are_missing_hide_nothing_beside_them() {
+    let told = problems("rsFilter: {}\naccess: { contextPath: x, functionsFile: nowhere.js }\n");
+    for place in ["access.rules: is missing", "access.contextPath: found", "access.functionsFile: the file"] {
+        assert!(told.contains(place), "{place} is not in\n{told}");
+    }
+}
+
+#[test]
+fn two_listeners_at_one_port_are_refused() {
+    for (written, collides) in [
+        ("{ extAuthz: 127.0.0.1:9191, admin: 127.0.0.1:9191 }", true),
+        ("{ extAuthz: 0.0.0.0:9191, health: 127.0.0.1:9191 }", true),
+        ("{ extAuthz: 10.0.0.1:9191, health: 127.0.0.1:9191 }", false),
+        ("{ extAuthz: ['[::]:9191', '[::1]:9191'] }", true),
+        ("{ extAuthz: ['127.0.0.1:0', '127.0.0.1:0'] }", false),
+        ("{ extAuthz: ['unix:/a.sock', 'unix:///a.sock'] }", true),
+    ] {
+        let told = problems(&small("", &format!("listen: {written}\n")));
+        assert_eq!(told.contains("give each its own"), collides, "{written}: {told}");
+        assert_eq!(told.contains("it loads"), !collides, "{written}: {told}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_hides_nothing_beside_it_and_makes_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.json"), "{ \"configs\": ] }").unwrap();
+    std::fs::write(folder.path().join("script.js"), "(function () {").unwrap();
+    let beside = "\
+rsFilter:
+  cache: { maxTimeout: none }
+  augmentSecurityContext: { type: text/javascript, file: script.js }
+directory: { idm: { url: 'ftp://idm.example' } }
+access: { contextPath: x }
+timeZone: Mars
+";
+    for broken in ["nowhere.json", "broken.json"] {
+        let text = format!("rsFilterFile: {broken}\naccessFile: {broken}\n{beside}");
+        let told = parse(&text, "keyward.yaml", folder.path(), &env(&[])).unwrap_err().to_string();
+        for place in [
+            "rsFilter.cache.maxTimeout: ",
+            "script.js:1:15: ",
+            "directory.idm.url: ",
+            "access.contextPath: ",
+            "timeZone: found `Mars`",
+        ] {
+            assert!(told.contains(place), "{place} is not in\n{told}");
+        }
+        let of_files = told.lines().filter(|line| line.contains(broken)).count();
+        assert_eq!(told.lines().count(), 5 + of_files, "nothing is made up:\n{told}");
+        // Where no key stands beside the files either.
+        let text = format!("filters: [ {{ name: a, rsFilterFile: {broken}, accessFile: {broken}, timeZone: Mars }} ]");
+        let told = parse(&text, "keyward.yaml", folder.path(), &env(&[])).unwrap_err().to_string();
+        let rest: Vec<&str> = told.lines().filter(|line| !line.contains(broken)).collect();
+        assert!(matches!(*rest, [one] if one.contains("filters[0].timeZone: found `Mars`")), "{told}");
+    }
+}
