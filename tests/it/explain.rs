@@ -264,3 +264,58 @@ async fn the_transcript_in_the_document_is_what_the_program_prints() {
     let (_, same) = out.split_once('\n').unwrap();
     assert!(document.contains(same), "docs/operate/explain.md should show:\n{same}");
 }
+
+/// What differs between a decision that was kept and the same one decided anew from what was recorded: which it is, and how
+/// the answer about the token came.
+fn the_same(text: &str) -> String {
+    let (first, rest) = text.split_once('\n').unwrap();
+    let text = if first.starts_with("decision ") { rest } else { text };
+    text.replace(" (from the cache)", " (asked for this request)")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keyward_check_prints_the_same_of_a_recorded_request() {
+    let provider = ScriptedProvider::start().await;
+    let facts = json!({ "active": true, "sub": "bob", "roles": ["clerk"], "scope": "openid", "client_id": "web" });
+    provider.answer("t1", Answer::json(&facts));
+    let mut config = fixture("H", &provider.url(), &Value::Null);
+    let script =
+        "(function () { return request.method === 'read' && context.security.authorization.id === 'alice'; })()";
+    config["access"] = json!({ "style": "crest", "contextPath": "/", "rules": [
+        { "name": "list", "pattern": "orders", "roles": "clerk", "methods": "create" },
+        { "name": "one", "pattern": "orders/*", "roles": "manager", "methods": "update" },
+        { "name": "js", "pattern": "js/*", "roles": "*", "methods": "*", "actions": "*", "customAuthz": script },
+    ] });
+    config["explain"] = json!({ "header": false });
+    config["listen"]["admin"] = "127.0.0.1:0".into();
+    let server = TestServer::with(&config, Timestamp::UNIX_EPOCH).await;
+    let admin = server.admin.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: &Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+    write("keyward.json", &config);
+    write("facts.json", &facts);
+    for (method, target, authorization, told) in [
+        ("GET", "/orders/7?secret=query", "Bearer t1", "- one: roles: needs one of `manager`"),
+        ("PUT", "/orders/7", "Bearer t1", "      asked for `update orders/7`:\n      - one: roles"),
+        ("GET", "/js/7", "Bearer t1", "- js: customAuthz: "),
+        ("GET", "/js/7", "Basic eDp5", "no  credential     it is of another scheme than Bearer"),
+        ("GET", "/js/../7", "Bearer t1", "no  path "),
+    ] {
+        let headers = json!({ "authorization": authorization, "x-requested-with": "x" });
+        let http = json!({ "method": method, "path": target, "host": "shop.test", "headers": headers });
+        write("request.json", &json!({ "attributes": { "request": { "http": http } } }));
+        let headers = [("authorization", authorization), ("x-requested-with", "x")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into();
+        let sent = Sent { method: method.to_owned(), target: target.to_owned(), headers, ..Sent::default() };
+        assert!(!sent.after(check(server.address, sent.check_request(false)).await).allowed);
+        let (_, kept, _) = explained(admin, &["--last"]).await;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+        command.current_dir(folder.path()).args(["check", "--config", "keyward.json", "--request", "request.json"]);
+        command.args(["--token-facts", "facts.json", "--now", "1970-01-01T00:00:00Z"]);
+        let output = blocking(move || command.output().unwrap()).await;
+        let checked = String::from_utf8(output.stdout).unwrap();
+        assert!(checked.contains(told), "{method} {target}: {checked}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(the_same(&kept), the_same(&checked), "{method} {target}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | `admin_proto` | the messages of the admin API against its proto |
 //! | `audit` | what is written of each kind of decision; a server whose audit goes into a pipe that nobody reads |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `check` | `keyward check` as a person sees it |
@@ -44,6 +45,7 @@
     reason = "helpers of tests"
 )]
 
+mod admin_proto;
 mod audit;
 mod cases;
 mod check;
