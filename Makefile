@@ -14,8 +14,9 @@ parts:
 test-real: parts
 	@tests/real/run.sh
 
-# Opt-in: a real kube-apiserver with etcd takes every manifest of deploy/ by server-side dry-run (kubectl; its build takes ten
-# minutes of one core, once).
+# Opt-in: a real kube-apiserver takes every manifest of deploy/ by server-side dry-run; a real Istio control plane and a real Envoy
+# Gateway make a real Envoy ask Keyward as the files of deploy/ say (kubectl, jq, user namespaces; the builds take half an hour
+# of one core, once).
 test-cluster: parts
 	@tests/cluster/install.sh
 	@tests/cluster/run.sh

@@ -1,28 +1,40 @@
 #!/bin/bash
-# Builds a kube-apiserver from its published modules and unpacks Debian's etcd, below target/parts/cluster. Once; the build takes
-# some ten minutes of one core.
+# Puts the parts of `make test-cluster` below target/parts/cluster, once: a kube-apiserver, Istio's control plane and Envoy
+# Gateway, built from their published modules (each takes some ten minutes of one core), and Debian's etcd.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 parts=${KEYWARD_PARTS:-$here/../../target/parts}/cluster
-pin=$(cat "$here"/apiserver/* | cksum)
+pilot=istio.io/istio/pilot/cmd/pilot-discovery@v0.0.0-20260827124520-eed52ebb66ad   # the line 1.31
+envoy_gateway=github.com/envoyproxy/gateway/cmd/envoy-gateway@v1.9.1
 mkdir -p "$parts/bin"
-for program in go kubectl openssl; do
+parts=$(cd "$parts" && pwd)
+for program in go kubectl openssl curl jq ip unshare; do
   command -v "$program" >/dev/null || { echo "make: \`$program\` is missing" >&2; exit 1; }
 done
 
-if [ "$(cat "$parts/apiserver.pin" 2>/dev/null)" != "$pin" ] || [ ! -x "$parts/bin/kube-apiserver" ]; then
-  echo "building kube-apiserver"
-  rm -rf "$parts/apiserver" && cp -r "$here/apiserver" "$parts/apiserver"
-  (cd "$parts/apiserver" && go mod tidy && CGO_ENABLED=0 go build -ldflags "-s -w" -o "$parts/bin/kube-apiserver" .)
-  echo "$pin" >"$parts/apiserver.pin"
-fi
-if [ ! -x "$parts/bin/etcd" ]; then
-  if command -v etcd >/dev/null; then
-    ln -s "$(command -v etcd)" "$parts/bin/etcd"
-  else
-    echo "unpacking etcd, of Debian"
-    rm -rf "$parts/etcd" && mkdir -p "$parts/etcd"
-    (cd "$parts/etcd" && { apt-get download etcd-server || { apt-get update && apt-get download etcd-server; }; } && dpkg -x etcd-server_*.deb .)
-    ln -s ../etcd/usr/bin/etcd "$parts/bin/etcd"
-  fi
-fi
+part() { # part PROGRAM PIN COMMAND…: again only when the pin changes.
+  local program=$1 pin=$2; shift 2
+  [ "$(cat "$parts/$program.pin" 2>/dev/null)" = "$pin" ] && [ -x "$parts/bin/$program" ] && return
+  echo "installing $program"
+  ("$@") >"$parts/$program.log" 2>&1 </dev/null || {
+    echo "make: installing $program failed; the end of $parts/$program.log:" >&2; tail -n 20 "$parts/$program.log" >&2; exit 1; }
+  echo "$pin" >"$parts/$program.pin"
+}
+apiserver() {
+  rm -rf "$parts/apiserver" && cp -r "$here/apiserver" "$parts/apiserver" &&
+    cd "$parts/apiserver" && go mod tidy &&
+    CGO_ENABLED=0 nice go build -ldflags "-s -w" -o "$parts/bin/kube-apiserver" .
+}
+tool() { CGO_ENABLED=0 GOBIN="$parts/bin" nice go install -ldflags "-s -w" "$1"; }
+etcd_of_debian() {
+  local found
+  if found=$(command -v etcd); then ln -sf "$found" "$parts/bin/etcd"; return; fi
+  rm -rf "$parts/etcd" && mkdir -p "$parts/etcd" && cd "$parts/etcd" &&
+    { apt-get download etcd-server || { apt-get update && apt-get download etcd-server; }; } &&
+    dpkg -x etcd-server_*.deb . && ln -sf ../etcd/usr/bin/etcd "$parts/bin/etcd"
+}
+
+part kube-apiserver "$(cat "$here"/apiserver/* | cksum)" apiserver
+part pilot-discovery "$pilot" tool "$pilot"
+part envoy-gateway "$envoy_gateway" tool "$envoy_gateway"
+part etcd "etcd, of Debian" etcd_of_debian

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::support::manifests::{conforms, documents, keywards, of_kind, output};
 use crate::support::{clone_path, part, yaml};
 
-const MANIFESTS: [&str; 7] = [
+const MANIFESTS: [&str; 8] = [
     "istio/gateway.yaml",
+    "istio/identity-headers.yaml",
     "istio/sidecar-tcp.yaml",
     "istio/sidecar-socket.yaml",
     "istio/envoyfilter.yaml",
@@ -17,6 +18,8 @@ const MANIFESTS: [&str; 7] = [
     "envoy-gateway/backendtlspolicy.yaml",
     "envoy-gateway/httproute-externalauth.yaml",
 ];
+
+const MUTATION: &str = "envoy.filters.http.header_mutation";
 
 fn text(file: &str) -> String {
     fs::read_to_string(clone_path("deploy").join(file)).unwrap()
@@ -90,22 +93,51 @@ fn everywhere_keyward_sees_the_same_headers() {
     assert_eq!(exact_names(&filter["allowed_headers"]), expected);
 }
 
+/// In front of whatever asks Keyward: what inserts later, inserts in front.
+#[test]
+fn identity_headers_are_taken_away_in_front_of_every_filter_that_asks() {
+    let plain = yaml::parse("envoy.yaml", &text("envoy/envoy.yaml"));
+    let expected =
+        plain["static_resources"]["listeners"][0].pointer("/filter_chains/0/filters/0/typed_config/http_filters/0");
+    let filters = [read("istio/identity-headers.yaml"), read("istio/envoyfilter.yaml").split_off(1)].concat();
+    for filter in &filters {
+        let inserted: Vec<_> = list(&filter["spec"]["configPatches"])
+            .iter()
+            .filter(|patch| patch["applyTo"] == "HTTP_FILTER")
+            .map(|patch| &patch["patch"])
+            .collect();
+        assert!(inserted.iter().all(|patch| patch["operation"] == "INSERT_FIRST"), "{filter}");
+        assert_eq!(inserted.last().map(|patch| &patch["value"]), expected, "{filter}");
+    }
+    let selected: Vec<_> = filters.iter().map(|filter| &filter["spec"]["workloadSelector"]["labels"]).collect();
+    let asking = ["istio/sidecar-tcp.yaml", "istio/gateway.yaml"].map(|file| {
+        let policy = read(file);
+        of_kind(&policy, "AuthorizationPolicy")[0]["spec"]["selector"]["matchLabels"].clone()
+    });
+    assert_eq!(selected, [&asking[0], &asking[1], &json!({ "keyward": "envoyfilter" })]);
+}
+
 /// Lays the patches over what Istio makes, and lets Envoy read it.
 #[test]
 fn what_the_envoy_filters_make_is_what_envoy_takes() {
-    for filter in read("istio/envoyfilter.yaml") {
+    for filter in ["istio/envoyfilter.yaml", "istio/identity-headers.yaml"].into_iter().flat_map(read) {
         let mut authz = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
             "transport_api_version": "V3",
             "grpc_service": { "envoy_grpc": { "cluster_name": "outbound|9191||x", "authority": "x" }, "timeout": "0.5s" },
         });
+        let mut mutation = Value::Null;
         let mut host = json!({ "name": "all", "domains": ["*"], "routes": [
             { "match": { "prefix": "/" }, "direct_response": { "status": 200 } }] });
-        let mut manager = json!({ "stat_prefix": "inbound" });
+        let mut manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "inbound",
+        });
         for patch in list(&filter["spec"]["configPatches"]) {
             let value = &patch["patch"]["value"];
             match (patch["applyTo"].as_str().unwrap(), patch["patch"]["operation"].as_str().unwrap()) {
                 ("HTTP_FILTER", "MERGE") => yaml::merge(&mut authz, &value["typed_config"]),
+                ("HTTP_FILTER", _) if value["name"] == MUTATION => mutation = value.clone(),
                 ("HTTP_FILTER", _) => authz = value["typed_config"].clone(),
                 ("NETWORK_FILTER", "MERGE") => yaml::merge(&mut manager, &value["typed_config"]),
                 ("VIRTUAL_HOST", "MERGE") => yaml::merge(&mut host, value),
@@ -116,11 +148,11 @@ fn what_the_envoy_filters_make_is_what_envoy_takes() {
         assert!(!authority.contains('|'), "Keyward's HTTP/2 refuses `{authority}`");
         let cluster = authz["grpc_service"]["envoy_grpc"]["cluster_name"].clone();
         manager["route_config"] = json!({ "virtual_hosts": [host] });
-        manager["http_filters"] = json!([
-            { "name": "envoy.filters.http.ext_authz", "typed_config": authz },
-            { "name": "envoy.filters.http.router", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } },
-        ]);
+        let router = json!({ "name": "envoy.filters.http.router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } });
+        let asking = json!({ "name": "envoy.filters.http.ext_authz", "typed_config": authz });
+        let filters = [mutation, asking, router].into_iter().filter(|filter| !filter.is_null());
+        manager["http_filters"] = filters.collect();
         let manager = json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager });
         let bootstrap = json!({ "static_resources": {
             "listeners": [{
