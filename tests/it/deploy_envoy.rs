@@ -272,8 +272,11 @@ async fn the_access_log_says_who_and_why() {
     assert!(line["rule"].is_string() && line["reason"].is_null(), "{line}");
     assert!(line["authz_ms"].is_number() || line["authz_ms"].is_string(), "{line}");
 
-    deployed.get("/admin/users", Some("clerk")).await;
+    assert!(line["decision_id"].as_str().is_some_and(|id| id.len() > 16), "{line}");
+
+    let denied = deployed.get("/admin/users", Some("clerk")).await;
     let line = deployed.logged("/admin/users");
+    assert_eq!(denied.header("x-keyward-decision"), [line["decision_id"].as_str().unwrap()], "{line}");
     for (name, value) in
         [("decision", "deny"), ("filter", "admin"), ("reason", "no_rule"), ("details", "ext_authz_denied")]
     {
