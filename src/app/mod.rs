@@ -109,6 +109,8 @@ impl App {
         // Held until the end: one replacement at a time.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (authorizer, next) = build(config, &self.clock, &self.metrics, Arc::clone(&kept))?;
+        self.audit.follow(config.audit);
+        self.recent.follow(config.explain);
         *kept = Arc::new(next);
         let former = self.authorizer.swap(Arc::new(authorizer));
         self.metrics.configured(self.clock.now().as_second());
@@ -127,8 +129,6 @@ impl App {
             ("listen.grace", old.drain.grace == new.drain.grace),
             ("listen.drainDeadline", old.drain.deadline == new.drain.deadline),
             ("listen.limits", old.limits == new.limits),
-            ("audit", self.audit.settings() == config.audit),
-            ("explain", self.recent.settings() == config.explain),
         ];
         keys.into_iter().filter_map(|(key, same)| (!same).then_some(key)).collect()
     }

@@ -80,6 +80,8 @@ impl Bound {
     {
         let readiness = Readiness::default();
         let starting = readiness.expect("listeners");
+        let shown = readiness.clone();
+        metrics.watch_readiness(move || shown.pending().is_empty());
         let mut listeners = Vec::with_capacity(settings.ext_authz.len());
         for listen in &settings.ext_authz {
             listeners.push(Listener::bind(listen).await?);

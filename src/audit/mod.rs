@@ -7,7 +7,7 @@ mod tests;
 pub mod writer;
 
 pub use settings::Settings;
-pub use writer::{AuditWriter, Tally};
+pub use writer::AuditWriter;
 
 use std::borrow::Cow;
 

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::serve::Signals;
-use super::{Outcome, complain, runtime};
+use super::{Outcome, complain, runtime, start_log};
 use crate::clock::SystemClock;
 use crate::config::ProcessEnvironment;
 pub(super) use crate::dev::Arguments;
 use crate::dev::{self, DevError, Ending, Surroundings};
-use crate::telemetry::logging::{self, Format};
+use crate::telemetry::logging::Format;
 
 /// Runs until a signal, or to the end of the demonstration.
 pub(super) fn run(arguments: &Arguments) -> Outcome {
     // Only what needs someone's attention: the decisions are on standard output.
-    if let Err(error) = logging::init("warn", Format::Text) {
-        complain(error);
-        return Outcome::WrongInput;
-    }
+    let _log = match start_log("warn", Format::Text) {
+        Ok(log) => log,
+        Err(outcome) => return outcome,
+    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(outcome) => return outcome,

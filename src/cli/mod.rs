@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Environment as _, ProcessEnvironment};
 use crate::explain::Style;
+use crate::telemetry::logging::{self, Format, Log, LogError};
 use crate::{build_info, config};
 
 /// How a verb ends.
@@ -128,6 +129,17 @@ fn style() -> Style {
 /// Writes why something could not be done.
 fn complain(reason: impl Display) {
     let _nobody_reads = writeln!(io::stderr(), "keyward: {reason}");
+}
+
+/// Starts the log of a command that runs for long; it ends with what is returned.
+fn start_log(level: &str, format: Format) -> Result<Log, Outcome> {
+    logging::init(level, format).map_err(|error| {
+        complain(&error);
+        match error {
+            LogError::Level { .. } => Outcome::WrongInput,
+            LogError::Thread(_) => Outcome::No,
+        }
+    })
 }
 
 /// A runtime with a worker for each CPU that the process may use, as its control group says.

@@ -9,14 +9,14 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::{Outcome, complain, runtime, traces};
+use super::{Outcome, runtime, start_log, traces};
 use crate::app::reload::Reloader;
 use crate::app::server::{Bound, Drain, Drained};
 use crate::app::{App, StartError, snapshot};
 use crate::build_info;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, ProcessEnvironment};
-use crate::telemetry::logging::{self, Format};
+use crate::telemetry::logging::{Format, Log};
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -42,10 +42,10 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let format =
         args.log_format.unwrap_or_else(|| if io::stderr().is_terminal() { Format::Text } else { Format::Json });
-    if let Err(error) = logging::init(&args.log_level, format) {
-        complain(error);
-        return Outcome::WrongInput;
-    }
+    let log = match start_log(&args.log_level, format) {
+        Ok(log) => log,
+        Err(outcome) => return outcome,
+    };
     let attempt = match snapshot::read(&args.config, &ProcessEnvironment) {
         Ok(attempt) => attempt,
         Err(unsettled) => {
@@ -75,7 +75,7 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
         Ok(runtime) => {
             let outcome = runtime.block_on(async {
                 let exporting = traces::start();
-                let outcome = serve(args, &loaded, drain).await;
+                let outcome = serve(args, &loaded, drain, &log).await;
                 if let Some(exporting) = exporting {
                     exporting.end().await;
                 }
@@ -89,7 +89,7 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
     }
 }
 
-async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
+async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain, log: &Log) -> Outcome {
     let (mut signals, mut hang_up) = match Signals::new().and_then(|s| Ok((s, signal(SignalKind::hangup())?))) {
         Ok(signals) => signals,
         Err(error) => {
@@ -101,6 +101,8 @@ async fn serve(args: &ServeArgs, loaded: &Loaded, drain: Drain) -> Outcome {
         Ok(app) => Arc::new(app),
         Err(error) => return refuse(&error),
     };
+    let tally = log.tally();
+    app.metrics().watch_log(move || tally.dropped());
     let bound = match app.open().await {
         Ok(bound) => bound.with_drain(drain),
         Err(error) => return refuse(&error.into()),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use prost::Message as _;
 
 use super::message::{Explanation, Header, Outcome};
@@ -24,7 +25,7 @@ const LONGEST_LIST: usize = 100;
 /// The last decisions.
 #[derive(Debug)]
 pub struct Recent {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     ring: Mutex<Ring>,
 }
 
@@ -51,7 +52,7 @@ impl Recent {
     /// A ring that keeps what `settings` say.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ring: Mutex::default() }
+        Self { settings: ArcSwap::from_pointee(settings), ring: Mutex::default() }
     }
 
     /// A ring that keeps nothing.
@@ -63,37 +64,39 @@ impl Recent {
     /// Whether a refused client is told the decision's id.
     #[must_use]
     pub fn tells_client(&self) -> bool {
-        self.settings.header
+        self.settings.load().header
     }
 
     /// Who may ask.
     #[must_use]
     pub fn readers(&self) -> Readers {
-        self.settings.readers
+        self.settings.load().readers
     }
 
-    /// What it keeps.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        self.settings
+    /// Goes by `settings` from now on; what is too much by them is forgotten.
+    pub fn follow(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+        let mut gone = Vec::new();
+        self.make_room(&mut lock(&self.ring), &mut gone);
     }
 
     /// How many are kept at most.
     #[must_use]
     pub fn most(&self) -> usize {
-        self.settings.decisions
+        self.settings.load().decisions
     }
 
     /// Whether refusals are kept.
     #[must_use]
     pub fn keeps_refusals(&self) -> bool {
-        self.settings.decisions > 0
+        self.most() > 0
     }
 
     /// Whether an allow is kept; `lot` is any number that is not chosen by anybody.
     #[must_use]
     pub fn keeps_allow(&self, lot: u32) -> bool {
-        self.keeps_refusals() && f64::from(lot) < self.settings.allows * (f64::from(u32::MAX) + 1.0)
+        let settings = self.settings.load();
+        settings.decisions > 0 && f64::from(lot) < settings.allows * (f64::from(u32::MAX) + 1.0)
     }
 
     /// Keeps a decision; the oldest make room.
@@ -146,8 +149,9 @@ impl Recent {
     }
 
     fn make_room(&self, ring: &mut Ring, gone: &mut Vec<Arc<Entry>>) {
-        let most_bytes = self.settings.decisions.saturating_mul(BYTES_EACH);
-        while ring.kept.len() > self.settings.decisions || ring.bytes > most_bytes {
+        let most = self.most();
+        let most_bytes = most.saturating_mul(BYTES_EACH);
+        while ring.kept.len() > most || ring.bytes > most_bytes {
             let Some((entry, weight)) = ring.kept.pop_front() else { break };
             ring.bytes -= weight;
             gone.push(entry);
@@ -302,6 +306,19 @@ mod tests {
             assert_eq!(ring.bytes, ring.kept.iter().map(|(entry, _)| entry.weight()).sum::<usize>());
         }
         assert!(recent.find("99", Which::Near).is_some());
+    }
+
+    #[test]
+    fn changed_settings_are_followed_and_what_is_too_much_is_forgotten() {
+        let recent = recent(3);
+        for id in ["a", "b", "c"] {
+            recent.keep(explanation(id), None);
+        }
+        recent.follow(Settings { decisions: 1, allows: 1.0, header: false, readers: Readers::Anyone });
+        assert!(recent.find("b", Which::Near).is_none() && recent.find("c", Which::Near).is_some());
+        assert!(recent.keeps_allow(u32::MAX) && !recent.tells_client() && recent.readers() == Readers::Anyone);
+        recent.follow(Settings { decisions: 0, ..Settings::default() });
+        assert!(recent.find("c", Which::Near).is_none() && !recent.keeps_refusals());
     }
 
     #[test]

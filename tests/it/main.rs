@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | `admin_proto` | the messages of the admin API against its proto |
-//! | `audit` | what is written of each kind of decision; a server whose audit goes into a pipe that nobody reads |
+//! | `audit` | what is written of each kind of decision |
 //! | `cases` | the case files of `tests/cases`, decided over gRPC and through a real Envoy, each in both header forms |
 //! | `check` | `keyward check` as a person sees it |
 //! | `deploy_envoy` | the files of `deploy/envoy`: a real Envoy with them, asking a real Keyward process |
@@ -34,6 +34,7 @@
 //! | `threats` | published weaknesses that no case file can tell, and the table of what holds each |
 //! | `tls` | TLS listeners: who may connect, new certificates, files that cannot be used |
 //! | `traces` | spans, as an OTLP receiver and a real OpenTelemetry Collector get them |
+//! | `unread` | a server whose audit or log goes into a pipe that nobody reads |
 //! | `support` | servers, clients and files that the other modules start; no claims of its own |
 //!
 //! The real parts (Envoy, `oidc-provider`, grpcurl) are installed by `make parts`; a test whose part is missing fails.
@@ -78,3 +79,4 @@ mod support;
 mod threats;
 mod tls;
 mod traces;
+mod unread;

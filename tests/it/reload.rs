@@ -24,6 +24,7 @@ use crate::support::provider::{Answer, ScriptedProvider};
 use crate::support::raw_http;
 use crate::support::server::PATIENCE;
 use crate::support::serving::Serving;
+use crate::support::{blocking, unused_address};
 
 /// A mounted `ConfigMap`: what the kubelet does when it changes.
 struct Mount {
@@ -302,15 +303,67 @@ fn a_running_program_tells_of_a_broken_version_in_log_metric_and_readyz() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_audit_and_what_is_kept_to_be_explained_follow() {
+    let (checks, mut configuration) = (unused_address(), version("a", 3));
+    configuration["listen"] = json!({ "extAuthz": checks.to_string(), "admin": "127.0.0.1:9902" });
+    configuration["explain"] = json!({ "header": false });
+    let text = configuration.to_string();
+    let serving = blocking(move || {
+        Serving::start(&text, |text, folder| {
+            fs::write(folder.join("secret"), "changeit").unwrap();
+            text
+        })
+    })
+    .await;
+    let written = || fs::read_to_string(serving.file("stdout")).unwrap();
+    let read_again = || serving.log().matches("the configuration was read again").count();
+    let refused = async || {
+        let seen = get(&format!("http://{checks}"), "/c/1", None).await;
+        assert!(!seen.allowed);
+        seen.client.iter().any(|(name, _)| name == "x-keyward-decision")
+    };
+    assert!(!refused().await, "its id is not told");
+    let file = serving.file("keyward.yaml");
+    let mut configuration: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let started = Instant::now();
+    for (round, (audit, events)) in [
+        (json!({ "redact": false }), 1),
+        (json!({ "denials": 0 }), 1),
+        (json!({ "to": "off" }), 1),
+        (json!({ "allows": 0 }), 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        configuration["audit"] = audit;
+        configuration["explain"] = json!({});
+        fs::write(&file, configuration.to_string()).unwrap();
+        while read_again() <= round {
+            assert!(started.elapsed() < PATIENCE, "{}", serving.log());
+            tokio::task::yield_now().await;
+        }
+        assert!(refused().await, "its id is told");
+        while written().matches("\"event\":\"decision\"").count() < events {
+            assert!(started.elapsed() < PATIENCE, "{}", written());
+            tokio::task::yield_now().await;
+        }
+    }
+    let written = written();
+    let lines: Vec<&str> = written.lines().collect();
+    assert_eq!(lines.len(), 2, "{written}");
+    assert!(lines[0].contains("\"id\":\"a\"") && lines[1].contains("\"id\":\"#"), "{written}");
+    assert!(!serving.log().contains("needs a restart"), "{}", serving.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_follow_a_reload_is_told() {
     let mut mount = Mount::new(&files(&version("a", 3)));
     let live = Live::start(&mount.file()).await;
     let mut changed = version("b", 3);
     changed["listen"]["grace"] = json!("7 seconds");
-    changed["audit"]["denials"] = json!(0.5);
     mount.swap(&files(&changed));
     live.until_allowed("/b/1").await;
-    let expected = "restart: listen.grace, audit changed, needs a restart\n";
+    let expected = "restart: listen.grace changed, needs a restart\n";
     live.until("it is told", async || live.readiness.notes() == expected).await;
 
     mount.swap(&files(&version("a", 3)));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
@@ -289,9 +290,12 @@ async fn before_it_ends_it_says_not_serving_and_goes_on_answering() {
     let mut watch = client.watch(request).await.unwrap().into_inner();
     assert_eq!(watch.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
 
+    assert!(server.metrics.encode().contains("keyward_ready 1\n"));
+    let metrics = Arc::clone(&server.metrics);
     let ended = server.shut_down();
 
     assert_eq!(watch.next().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert!(metrics.encode().contains("keyward_ready 0\n"));
     assert_eq!(health(channel.clone(), "").await, Ok(ServingStatus::NotServing));
     assert_eq!(check(channel).await.unwrap(), 7);
     let ready = reqwest::get(format!("http://{admin}/readyz")).await.unwrap();

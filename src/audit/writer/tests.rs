@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{AuditWriter, MOST_BYTES, is_sampled};
-use crate::audit::settings::Settings;
+use crate::audit::settings::{AuditTarget, Settings};
 use crate::audit::{AuditContext, AuditEvent};
 use crate::authorizer::DecisionRecord;
 use crate::decision::{Decision, Denial};
+use crate::principal::{Origin, Principal};
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
@@ -113,4 +114,39 @@ fn a_share_is_met() {
         let hits = (0..10_000).filter(|sequence| is_sampled(share, *sequence)).count();
         assert!(hits.abs_diff(expected) < 20, "{share}: {hits}");
     }
+}
+
+#[test]
+fn changed_settings_are_followed_and_pseudonyms_stay() {
+    let page = Page::default();
+    let off = Settings { to: AuditTarget::Off, ..Settings::default() };
+    let writer = AuditWriter::start_with(off, page.clone()).unwrap();
+    let serving = writer.clone();
+    let denial = Decision::Deny(Denial::NoRule);
+    assert!(!serving.wants(&denial));
+    let none = Settings { denials: 0.0, ..Settings::default() };
+    for (settings, wanted) in [(Settings::default(), true), (none, false), (off, false), (Settings::default(), true)] {
+        writer.follow(settings);
+        assert_eq!(serving.wants(&denial), wanted, "{settings:?}");
+    }
+
+    for redact in [true, false, true] {
+        writer.follow(Settings { redact, ..Settings::default() });
+        let principal = Principal::new("alice", "managed/user", "alice", Vec::new(), Origin::Anonymous).unwrap();
+        let record = DecisionRecord { principal: Some(Arc::new(principal)), ..DecisionRecord::default() };
+        let context = AuditContext {
+            time: Timestamp::UNIX_EPOCH,
+            decision_id: "1",
+            trace_id: None,
+            filter: None,
+            took: Duration::ZERO,
+        };
+        serving.write(AuditEvent::new(context, None, &denial, &record));
+    }
+    drop((writer, serving));
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let ids: Vec<_> =
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].clone()).collect();
+    assert_eq!((&ids[0], ids[1].as_str()), (&ids[2], Some("alice")));
+    assert!(ids[0].as_str().unwrap().starts_with('#'), "{ids:?}");
 }

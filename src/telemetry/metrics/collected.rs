@@ -43,10 +43,12 @@ pub struct AuditCounts {
 #[derive(Clone, Default)]
 pub(super) struct Collected {
     caches: Arc<Mutex<Vec<CacheSource>>>,
-    audit: Arc<Mutex<Option<ReadAudit>>>,
+    audit: Arc<Mutex<Option<Read<AuditCounts>>>>,
+    log: Arc<Mutex<Option<Read<u64>>>>,
+    readiness: Arc<Mutex<Option<Read<bool>>>>,
 }
 
-type ReadAudit = Box<dyn Fn() -> AuditCounts + Send + Sync>;
+type Read<T> = Box<dyn Fn() -> T + Send + Sync>;
 
 impl Collected {
     pub(super) fn watch_caches(&self, caches: Vec<CacheSource>) {
@@ -55,6 +57,30 @@ impl Collected {
 
     pub(super) fn watch_audit(&self, read: impl Fn() -> AuditCounts + Send + Sync + 'static) {
         *self.audit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(read));
+    }
+
+    pub(super) fn watch_log(&self, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(read));
+    }
+
+    pub(super) fn watch_readiness(&self, read: impl Fn() -> bool + Send + Sync + 'static) {
+        *self.readiness.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(read));
+    }
+
+    fn encode_process(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let readiness = self.readiness.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(is_ready) = readiness.as_ref().map(|read| read()) {
+            let help = "Whether it is ready (1), as /readyz says, or starting or draining (0)";
+            let mut metric = encoder.encode_descriptor("ready", help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&i64::from(is_ready))?;
+        }
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dropped) = log.as_ref().map(|read| read()) {
+            let help = "Lines of the log that were lost because nobody read them, or not fast enough";
+            let mut metric = encoder.encode_descriptor("log_dropped", help, None, MetricType::Counter)?;
+            metric.encode_counter::<[(&str, &str); 0], u64, u64>(&dropped, None)?;
+        }
+        Ok(())
     }
 
     fn encode_audit(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -122,6 +148,7 @@ const CACHE_GAUGES: [CounterOf; 3] = [
 
 impl Collector for Collected {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_process(&mut encoder)?;
         self.encode_audit(&mut encoder)?;
         let sources = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         let read: Vec<_> = sources.iter().map(|source| (source, (source.read)())).collect();

@@ -313,6 +313,16 @@ impl Metrics {
         self.collected.watch_audit(read);
     }
 
+    /// Shows how many lines of the log `dropped` says were lost.
+    pub fn watch_log(&self, dropped: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.collected.watch_log(dropped);
+    }
+
+    /// Shows what `is_ready` says from now on.
+    pub fn watch_readiness(&self, is_ready: impl Fn() -> bool + Send + Sync + 'static) {
+        self.collected.watch_readiness(is_ready);
+    }
+
     /// All of it in the OpenMetrics text format.
     #[must_use]
     pub fn encode(&self) -> String {

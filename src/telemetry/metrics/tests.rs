@@ -110,6 +110,8 @@ fn used() -> Metrics {
     metrics.connection_opened("checks");
     metrics.watch_caches(vec![CacheSource::new("token", "default", CacheCounts::default)]);
     metrics.watch_audit(|| AuditCounts { written: 5, dropped: 2 });
+    metrics.watch_log(|| 3);
+    metrics.watch_readiness(|| true);
     metrics
 }
 

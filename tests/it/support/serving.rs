@@ -1,13 +1,13 @@
 //! How does a test run the program itself? `keyward serve` as a process of its own, with a configuration text.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::server::PATIENCE;
-use super::unused_address;
+use super::{raw_http, unused_address};
 
 /// A running `keyward serve`; ended when dropped.
 pub struct Serving {
@@ -45,8 +45,21 @@ impl Serving {
             .spawn()
             .unwrap();
         let serving = Self { child, directory, admin };
-        serving.until_it_logs("\"listening\"");
+        if serving.file("stderr").is_file() {
+            serving.until_it_logs("\"listening\"");
+        } else {
+            serving.until_it_listens();
+        }
         serving
+    }
+
+    /// Waits for its admin listener, for where its log cannot be read.
+    fn until_it_listens(&self) {
+        let started = Instant::now();
+        while TcpStream::connect(self.admin).is_err() || raw_http::get(self.admin, "/readyz").status != 200 {
+            assert!(started.elapsed() < PATIENCE, "it does not come up");
+            std::thread::yield_now();
+        }
     }
 
     /// A file in the server's folder.
