@@ -1,7 +1,8 @@
 //! What does a check cost our process, beside a tonic server of the same build that decodes and says OK?
 //!
 //! Runs `keyward serve` and the no-op in turn, A B A B, on one core, with the load on another, and prints
-//! CPU-µs per check (user and system time of the server process) and the ratio to the no-op of the same rounds.
+//! CPU-µs per check (user and system time of the server process) and the ratio to the no-op of the same rounds; and at the end
+//! what audit and metrics together add to a cached allow, of which the target is less than a third.
 //! `cargo bench --bench checks -- [--rounds N] [--requests N]`.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark may stop where it stands")]
@@ -12,6 +13,7 @@ mod process;
 mod provider;
 mod request;
 mod server;
+mod watched;
 
 use std::time::Duration;
 
@@ -20,12 +22,20 @@ use server::{Server, Variant};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What audit and metrics together may add to a cached allow that nobody watches.
+const MOST_FOR_WATCHING: f64 = 1.0 / 3.0;
+
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == noop::FLAG) {
         return noop::serve();
+    }
+    for (flag, is_watched) in [(watched::WATCHED, true), (watched::UNWATCHED, false)] {
+        if arguments.iter().any(|argument| argument == flag) {
+            return watched::serve(is_watched);
+        }
     }
     let number = |flag: &str, default: usize| {
         let at = arguments.iter().position(|argument| argument == flag);
@@ -96,5 +106,14 @@ fn report(variants: &[Variant], costs: &mut [[Vec<Duration>; IN_FLIGHT.len()]]) 
             print!(" {:>20}", format!("{:.2}", cost / base));
         }
         println!();
+    }
+    let of = |wanted: Variant| variants.iter().position(|variant| *variant == wanted).and_then(|at| medians.get(at));
+    if let (Some(without), Some(with)) = (of(Variant::AllowUnwatched), of(Variant::AllowWatched)) {
+        print!("\n{:<34}", "audit and metrics add");
+        for (without, with) in without.iter().zip(with) {
+            print!(" {:>20}", format!("{:.1} µs, {:.0} %", with - without, (with - without) / without * 100.0));
+        }
+        let is_met = without.iter().zip(with).all(|(without, with)| with - without < without * MOST_FOR_WATCHING);
+        println!("\n{:<34} {:>20} {}", "target", "less than 33 %", if is_met { "met" } else { "MISSED" });
     }
 }

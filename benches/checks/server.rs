@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -11,7 +11,7 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_client::Authorizati
 use tonic::transport::Channel;
 
 use crate::request::{TOKEN, check_request};
-use crate::{load, noop, process};
+use crate::{load, noop, process, watched};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum Variant {
     Allow,
     /// The same with an audit line each.
     AllowAudited,
+    /// A cached allow, neither counted nor timed nor audited.
+    AllowUnwatched,
+    /// The same, counted, timed and audited.
+    AllowWatched,
     /// A cached allow with 10 000 rules, no audit.
     AllowManyRules,
     /// A denial by the rules, no audit.
@@ -33,7 +37,16 @@ pub enum Variant {
 impl Variant {
     /// All of them, the floor first.
     pub fn all() -> Vec<Self> {
-        vec![Self::Noop, Self::Allow, Self::AllowAudited, Self::AllowManyRules, Self::Deny, Self::Anonymous]
+        vec![
+            Self::Noop,
+            Self::Allow,
+            Self::AllowAudited,
+            Self::AllowUnwatched,
+            Self::AllowWatched,
+            Self::AllowManyRules,
+            Self::Deny,
+            Self::Anonymous,
+        ]
     }
 
     /// The name in the report.
@@ -42,6 +55,8 @@ impl Variant {
             Self::Noop => "tonic no-op",
             Self::Allow => "cached allow, 50 rules, 6 headers",
             Self::AllowAudited => "the same, audited",
+            Self::AllowUnwatched => "no audit, no metrics",
+            Self::AllowWatched => "with audit and metrics",
             Self::AllowManyRules => "cached allow, 10 000 rules",
             Self::Deny => "denied, 50 rules",
             Self::Anonymous => "anonymous allow, 50 rules",
@@ -50,17 +65,36 @@ impl Variant {
 
     fn check(self) -> (CheckRequest, i32) {
         match self {
-            Self::Noop | Self::Allow | Self::AllowAudited | Self::AllowManyRules => {
-                (check_request("/orders/4711?expand=items", Some(TOKEN)), 0)
-            }
+            Self::Noop
+            | Self::Allow
+            | Self::AllowAudited
+            | Self::AllowUnwatched
+            | Self::AllowWatched
+            | Self::AllowManyRules => (check_request("/orders/4711?expand=items", Some(TOKEN)), 0),
             Self::Deny => (check_request("/nowhere/4711", Some(TOKEN)), 7),
             Self::Anonymous => (check_request("/public/logo.svg", None), 0),
         }
     }
 
+    /// The program that serves the configuration that is to follow.
+    fn program(self) -> Command {
+        let flag = match self {
+            Self::AllowUnwatched => watched::UNWATCHED,
+            Self::AllowWatched => watched::WATCHED,
+            _ => {
+                let mut keyward = process::on_first_core(Path::new(env!("CARGO_BIN_EXE_keyward")));
+                keyward.args(["serve", "--log-level", "error", "--config"]);
+                return keyward;
+            }
+        };
+        let mut this = process::on_first_core(&std::env::current_exe().expect("this program"));
+        this.arg(flag);
+        this
+    }
+
     fn config(self, listen: SocketAddr, provider: SocketAddr) -> String {
         let rules = if self == Self::AllowManyRules { 10_000 } else { 50 };
-        let audit = if self == Self::AllowAudited { "stdout" } else { "off" };
+        let audit = if matches!(self, Self::AllowAudited | Self::AllowWatched) { "stdout" } else { "off" };
         let mut text = format!(
             "listen: {{ extAuthz: '{listen}', admin: off }}\naudit: {{ to: {audit} }}\ndirectory: {{ token: {{}} }}\n\
              rsFilter:\n  clientId: bench\n  clientSecret: {{ env: BENCH_CLIENT_SECRET }}\n  \
@@ -106,9 +140,8 @@ impl Server {
         } else {
             let config = folder.join("keyward.yaml");
             std::fs::write(&config, variant.config(address, provider)).expect("the configuration is written");
-            let mut command = process::on_first_core(Path::new(env!("CARGO_BIN_EXE_keyward")));
-            command.arg("serve").arg("--config").arg(config).args(["--log-level", "error"]);
-            command.env("BENCH_CLIENT_SECRET", "bench");
+            let mut command = variant.program();
+            command.arg(config).env("BENCH_CLIENT_SECRET", "bench");
             command
         };
         let child = command.stdout(Stdio::null()).spawn().expect("the server starts");
