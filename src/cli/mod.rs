@@ -76,7 +76,7 @@ enum Verb {
     /// Ask a running server for its health
     Health(health::HealthArgs),
     /// Print the JSON schema of the configuration file
-    Schema,
+    Schema(SchemaArgs),
     /// Print version and commit
     Version,
 }
@@ -86,6 +86,13 @@ struct ConfigArgs {
     /// The configuration file, YAML or JSON
     #[arg(long, short, value_name = "FILE", env = "KEYWARD_CONFIG")]
     config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// As a reference for people, in Markdown
+    #[arg(long)]
+    markdown: bool,
 }
 
 /// Does what the command line says. A command line that cannot be understood ends the process with 2.
@@ -105,7 +112,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Dev(args) => dev::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Health(args) => health::run(&args),
-        Verb::Schema => print(format_args!("{:#}", config::schema())),
+        Verb::Schema(SchemaArgs { markdown: false }) => print(format_args!("{:#}", config::schema())),
+        Verb::Schema(SchemaArgs { markdown: true }) => print(config::reference().trim_end()),
         Verb::Version => print(format_args!("keyward {} (commit {})", build_info::VERSION, build_info::COMMIT)),
     }
 }

@@ -9,6 +9,7 @@ pub mod import;
 mod meaning;
 mod problem;
 pub mod raw;
+mod reference;
 mod salvage;
 mod shape;
 mod sources;
@@ -20,6 +21,7 @@ mod tree;
 pub use environment::{Environment, ProcessEnvironment};
 pub use problem::{Place, Problem, Problems};
 pub use raw::schema;
+pub use reference::reference;
 pub use sources::Sources;
 
 use std::path::{Path, PathBuf};

@@ -72,6 +72,8 @@ fn version_and_schema_are_results() {
     let (code, stdout, _) = run(&["schema"]);
     assert_eq!(code, Some(0));
     assert!(serde_json::from_str::<serde_json::Value>(&stdout).unwrap().is_object());
+    let (code, stdout, _) = run(&["schema", "--markdown"]);
+    assert_eq!((code, stdout.as_str()), (Some(0), include_str!("../../docs/configuration.md")));
 }
 
 #[test]

@@ -78,6 +78,44 @@ fn every_configuration_among_the_examples_loads() {
     }
 }
 
+/// Every Markdown file of the repository, without what is built or installed.
+fn documents() -> Vec<PathBuf> {
+    let folders = ["docs", "deploy", "examples", "tests/cases"].map(|folder| files_below(&clone_path(folder)));
+    let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(clone_path);
+    let all = folders.concat().into_iter().chain(top);
+    all.filter(|path| path.extension().is_some_and(|end| end == "md")).collect()
+}
+
+#[test]
+fn every_link_between_the_documents_leads_to_a_file() {
+    let mut broken = Vec::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap_or_default();
+            let elsewhere = file.is_empty() || file.contains("://") || file.contains([' ', '`']);
+            if !elsewhere && !document.parent().unwrap().join(file).exists() {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_index_of_documents_names_them_all() {
+    let index = fs::read_to_string(clone_path("docs/README.md")).unwrap();
+    let folder = clone_path("docs");
+    for document in files_below(&folder) {
+        let name = document.strip_prefix(&folder).unwrap().to_str().unwrap();
+        let of_alerts = name.starts_with("operate/alerts/") && name != "operate/alerts/README.md";
+        assert!(
+            name == "README.md" || of_alerts || index.contains(&format!("]({name})")),
+            "{name} is not in the index"
+        );
+    }
+}
+
 #[test]
 fn the_envoy_filter_in_the_readme_is_one_that_envoy_takes() {
     let blocks = blocks(&clone_path("README.md"), "yaml");

@@ -2,6 +2,8 @@
 
 mod print;
 
+pub(super) use print::flow;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};

@@ -167,7 +167,7 @@ impl Yaml<'_> {
 }
 
 /// A value on one line.
-fn flow(node: &Node) -> String {
+pub(in crate::config) fn flow(node: &Node) -> String {
     match &node.kind {
         Kind::Null => "null".to_owned(),
         Kind::Bool(value) => value.to_string(),

@@ -42,8 +42,16 @@ pub enum Style {
 /// One access rule.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({
+    "name": "change-own-orders",
+    "pattern": "/customers/{id}/orders/*",
+    "roles": ["customer"],
+    "methods": ["POST", "PUT"],
+    "scopes": ["orders.write"],
+    "when": "params.id == authorization.id"
+}))]
 pub struct Rule {
-    /// The rule's name in audit and explanations. Default its place, e.g. `rules[3]`, or `configs[3]` in a file of IDM.
+    /// The rule's name in audit and explanations. Default its place, such as `rules[3]`, or `configs[3]` in a file of IDM.
     pub name: Option<String>,
     /// `*`, an exact path, or a prefix that ends in `/*`. In `http` style a segment such as `{id}` matches any one,
     /// which `when` knows as `params.id`.

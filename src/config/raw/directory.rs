@@ -28,6 +28,10 @@ pub struct TokenDirectory {}
 /// An identity manager that speaks CREST.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({
+    "url": "https://idm.example/openidm",
+    "auth": { "headers": { "username": "keyward", "password": { "env": "IDM_PASSWORD" } } }
+}))]
 pub struct Idm {
     /// Its CREST root.
     #[schemars(example = &"https://idm.example/openidm")]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 /// Which of the last decisions are kept in memory, without secrets, for `keyward explain` and the admin API.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(example = serde_json::json!({ "decisions": 1000, "allows": 0.01 }))]
 pub struct Explain {
     /// How many are kept, the oldest making room: up to 8 KiB of memory each. Default 1000; 0: none.
     #[schemars(range(min = 0, max = 100_000))]

@@ -84,6 +84,7 @@ pub enum EncodedSlashes {
 /// What an outage looks like to Envoy.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(example = serde_json::json!({ "answer": "deny", "status": 503 }))]
 pub struct Outage {
     /// A denial, or Envoy's `error_response`, to which `failure_mode_allow` applies. Default `deny`.
     pub answer: Option<OutageAnswer>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 /// What IDM's own configuration says.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(example = serde_json::json!({ "uiConfigurationFile": "conf/ui-configuration.json", "managedFile": "conf/managed.json", "features": ["registration"] }))]
 pub struct IdmConfiguration {
     /// IDM's `conf/ui-configuration.json`, for `checkIfUIIsEnabled`.
     #[schemars(example = &"conf/ui-configuration.json")]

@@ -8,6 +8,7 @@ use super::values::{DurationText, OneOrMany};
 /// Where the server listens.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(example = serde_json::json!({ "extAuthz": "unix:/run/keyward/ext_authz.sock", "admin": "127.0.0.1:9902", "health": "0.0.0.0:9193" }))]
 pub struct Listen {
     /// Where Envoy's questions come in (gRPC `ext_authz` v3): one address or several. Default `127.0.0.1:9191`.
     #[schemars(example = &"unix:/run/keyward/ext_authz.sock")]
@@ -66,6 +67,7 @@ pub enum Listener {
 /// An address with TLS.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({ "address": "0.0.0.0:9191", "tls": { "certificate": "tls.pem", "key": "tls.key", "clientCa": "envoy-ca.pem" } }))]
 pub struct TlsListener {
     /// `127.0.0.1:9191` or `unix:/run/keyward/ext_authz.sock`.
     #[schemars(example = &"0.0.0.0:9191")]

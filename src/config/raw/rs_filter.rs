@@ -11,6 +11,13 @@ use super::values::{DurationText, OneOrMany};
 /// The authorization server and the mapping of its tokens to users.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({
+    "clientId": "mesh-rs",
+    "clientSecret": { "env": "MESH_RS_SECRET" },
+    "tokenIntrospectUrl": "https://as.example/oauth2/introspect",
+    "scopes": ["orders"],
+    "cache": { "maxTimeout": "60 seconds" }
+}))]
 pub struct RsFilter {
     /// The client that introspects.
     #[schemars(example = &"mesh-rs")]
@@ -55,8 +62,8 @@ pub struct RsFilter {
     pub credential: Option<Credential>,
     /// What an `Authorization` header of another scheme than Bearer is. Default `refuse`.
     pub other_schemes: Option<OtherSchemes>,
-    /// Realm → collection → user: who a token is about. Exactly one mapping fits a token's realm. Default, with
-    /// `directory: { token: {} }`, the token's own claims: `sub` is the id, `roles` are the roles.
+    /// Realm → collection → user: who a token is about. Exactly one mapping fits a token's realm. Default the token's own
+    /// claims, with `directory: { token: {} }`: `sub` is the id, `roles` are the roles.
     pub subject_mapping: Option<Vec<SubjectMapping>>,
     /// Fixed subject → fixed user, before any `subjectMapping`; nobody is looked up. Default none.
     pub static_user_mapping: Option<Vec<StaticUser>>,
@@ -132,6 +139,7 @@ pub enum RoleNames {
 /// Which accounts may log in.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(example = serde_json::json!({ "accepted": ["active"], "collections": ["managed/*"] }))]
 pub struct AccountStatus {
     /// Accepted values of the user's `accountStatus`. Default `[active]`.
     #[schemars(example = serde_json::json!(["active"]))]
@@ -143,9 +151,10 @@ pub struct AccountStatus {
     pub collections: Option<Vec<String>>,
 }
 
-/// A script.
+/// A script. Further members are variables of the script, as those of `globals` are.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({ "type": "text/javascript", "file": "script/augment.js", "globals": { "region": "eu" } }))]
 pub struct Script {
     /// The script's language: `text/javascript`.
     #[serde(rename = "type")]

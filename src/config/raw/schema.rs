@@ -75,7 +75,7 @@ mod tests {
     use super::{schema, whole_schema};
     use crate::config::{shape, tree};
 
-    /// `UPDATE=1 cargo test the_committed_schema_is_current` rewrites it.
+    /// `UPDATE=1 cargo test --lib the_committed` rewrites it.
     #[test]
     fn the_committed_schema_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/keyward.schema.json");
@@ -84,7 +84,10 @@ mod tests {
             std::fs::write(path, &current).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == current, "schema/keyward.schema.json is stale; run this test with UPDATE=1");
+        assert!(
+            committed == current,
+            "schema/keyward.schema.json is stale: `UPDATE=1 cargo test --lib the_committed` renews it"
+        );
     }
 
     /// Whether `value` has what a schema of `if`, `else`, `properties`, `items`, `$ref` and `required` wants.

@@ -10,6 +10,13 @@ use super::values::OneOrMany;
 /// One realm's way from token to user.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({
+    "realm": "/alpha",
+    "resourceTypeMapping": { "usr": "managed/alpha_user" },
+    "propertyMapping": { "sub": "_id" },
+    "userRoles": "authzRoles/*",
+    "defaultRoles": ["internal/role/openidm-authorized"]
+}))]
 pub struct SubjectMapping {
     /// The realm. Default every one that no other mapping is for.
     #[schemars(example = &"/alpha")]
@@ -57,6 +64,11 @@ pub enum GroupComparison {
 /// Fixed subject → fixed user.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({
+    "subject": "(usr!amadmin)",
+    "localUser": "internal/user/openidm-admin",
+    "roles": ["internal/role/openidm-admin"]
+}))]
 pub struct StaticUser {
     /// The token's whole subject, e.g. `(usr!amadmin)`.
     #[schemars(example = &"(usr!amadmin)")]
@@ -72,6 +84,7 @@ pub struct StaticUser {
 /// A fixed user.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(example = serde_json::json!({ "localUser": "internal/user/anonymous", "roles": ["internal/role/openidm-reg"] }))]
 pub struct LocalUser {
     /// The user, as collection and id: `internal/user/anonymous`.
     #[schemars(example = &"internal/user/anonymous")]
