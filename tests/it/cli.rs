@@ -4,7 +4,11 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
-use crate::support::server::PATIENCE;
+use keyward::listen::TlsSettings;
+
+use crate::support::blocking;
+use crate::support::certificates::Authority;
+use crate::support::server::{PATIENCE, Running, Scripted, tcp};
 
 const CONFIGURATION: &str = r#"
 listen: { extAuthz: "unix:SOCKET", admin: off }
@@ -155,6 +159,10 @@ fn a_server_tells_its_health_follows_its_configuration_and_ends_when_told() {
     let (code, stdout, stderr) = run(&["health", "--address", &address]);
     assert_eq!((code, stdout.as_str()), (Some(0), "SERVING\n"), "{stderr}");
     assert_eq!(run(&["health", "--address", &address, "--service", "another"]).0, Some(1));
+    assert_eq!(run(&["health", "--config", &configuration]).1, "SERVING\n");
+    let (code, _, stderr) = run(&["health", "--address", &address, "--ca", &configuration]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("a Unix socket is asked without TLS"), "{stderr}");
 
     write(directory.path(), "listen: 5\n");
     until(&log, "the former one stays");
@@ -198,4 +206,43 @@ fn a_second_signal_ends_at_once() {
     assert!(terminate(serving.0.id()).success());
 
     assert_eq!(serving.0.wait().unwrap().code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_asked_over_tls_and_mtls() {
+    let (ours, theirs, folder) = (Authority::new("ours"), Authority::new("theirs"), tempfile::tempdir().unwrap());
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (ca, another) = (file("ca.crt", &ours.pem), file("another.crt", &Authority::new("another").pem));
+    let client = theirs.leaf();
+    let (certificate, key) = (file("client.crt", &client.certificate), file("client.key", &client.key));
+    let plain = ours.leaf().write(folder.path());
+    let mutual = TlsSettings { client_ca: Some(file("client-ca.crt", &theirs.pem).into()), ..plain.clone() };
+    let server = Running::start(vec![tcp(Some(plain)), tcp(Some(mutual))], Scripted::default()).await;
+    let ports: Vec<_> =
+        server.addresses.iter().map(|address| address.to_string().rsplit_once(':').unwrap().1.to_owned()).collect();
+    let (by_name, by_address) = (format!("localhost:{}", ports[0]), format!("127.0.0.1:{}", ports[0]));
+    let mutual = format!("localhost:{}", ports[1]);
+    for (arguments, code, said) in [
+        (vec!["--address", &by_name, "--ca", &ca], 0, "SERVING"),
+        (vec!["--address", &by_address, "--ca", &ca, "--server-name", "localhost"], 0, "SERVING"),
+        (vec!["--address", &by_address, "--ca", &ca], 1, "certificate not valid for name"),
+        (vec!["--address", &by_name, "--ca", &another], 1, "UnknownIssuer"),
+        (vec!["--address", &by_name], 1, "if it listens with TLS, give `--ca`"),
+        (vec!["--address", &mutual, "--ca", &ca], 1, "give `--cert` and `--key`"),
+        (vec!["--address", &mutual, "--ca", &ca, "--cert", &certificate, "--key", &key], 0, "SERVING"),
+        (vec!["--address", &mutual, "--ca", &ca, "--cert", &certificate], 2, "--key"),
+        (vec!["--address", &by_name, "--ca", "no such file"], 2, "cannot read `no such file`"),
+        (vec!["--address", &by_name, "--ca", &key], 2, "holds no certificate"),
+    ] {
+        let arguments: Vec<String> = std::iter::once("health").chain(arguments).map(str::to_owned).collect();
+        let asked = arguments.clone();
+        let (found, stdout, stderr) =
+            blocking(move || run(&asked.iter().map(String::as_str).collect::<Vec<_>>())).await;
+        assert_eq!(found, Some(code), "{arguments:?}: {stdout}{stderr}");
+        assert!(format!("{stdout}{stderr}").contains(said), "{arguments:?}: {stdout}{stderr}");
+    }
 }
