@@ -60,17 +60,24 @@ fn as_node(value: &Value, place: &Place) -> Option<Node> {
 
 /// Puts `key` into every map that stands at `from`: an anchor or a file may have put one there more than once.
 fn put(node: &mut Node, from: &Place, key: &str, value: &Node) -> bool {
-    let lacks = node.place == *from && node.get(key).is_none();
+    let mut done = node.place == *from && node.get(key).is_none();
     match &mut node.kind {
         Kind::Map(entries) => {
-            if lacks {
+            if done {
                 entries.push(Entry { key: key.to_owned(), place: value.place.clone(), node: value.clone() });
             }
-            entries.iter_mut().fold(lacks, |done, entry| put(&mut entry.node, from, key, value) || done)
+            for entry in entries {
+                done |= put(&mut entry.node, from, key, value);
+            }
         }
-        Kind::List(items) => items.iter_mut().fold(false, |done, item| put(item, from, key, value) || done),
-        _ => false,
+        Kind::List(items) => {
+            for item in items {
+                done |= put(item, from, key, value);
+            }
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => done = false,
     }
+    done
 }
 
 /// Whether a problem at `place` could come from what was taken out of `file` or put in: it stands above, at or below it.
