@@ -1,8 +1,10 @@
 //! Is the process alive, is it ready, what has it done and decided? HTTP and gRPC on a listener of its own.
 
 pub mod api;
+mod connection;
 pub mod readiness;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,12 +15,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::TcpConnectInfo;
 
 use crate::telemetry::metrics::{self, Metrics};
 use readiness::Readiness;
+
+/// How many questions one connection may have open at once.
+const MOST_STREAMS: u32 = 32;
 
 /// What the answers are made of.
 #[derive(Debug, Clone)]
@@ -33,6 +41,7 @@ pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
     routes: Routes,
+    metrics: Arc<Metrics>,
 }
 
 impl Admin {
@@ -43,8 +52,8 @@ impl Admin {
     pub async fn bind(address: SocketAddr, readiness: Readiness, metrics: Arc<Metrics>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let routes = Routes::from(router(Instruments { readiness, metrics }));
-        Ok(Self { listener, address, routes })
+        let routes = Routes::from(router(Instruments { readiness, metrics: Arc::clone(&metrics) }));
+        Ok(Self { listener, address, routes, metrics })
     }
 
     /// Serves gRPC beside the pages, as `add` says.
@@ -52,8 +61,7 @@ impl Admin {
     /// # Errors
     /// Those of `add`.
     pub fn serving<E>(self, add: impl FnOnce(Routes) -> Result<Routes, E>) -> Result<Self, E> {
-        let Self { listener, address, routes } = self;
-        Ok(Self { listener, address, routes: add(routes)? })
+        Ok(Self { routes: add(self.routes)?, ..self })
     }
 
     /// Where it listens, with the port the system chose if `0` was asked for.
@@ -64,9 +72,12 @@ impl Admin {
 
     /// Answers until it is dropped.
     pub async fn serve(self) {
+        let (connections, incoming) = mpsc::channel(1);
+        let incoming = ReceiverStream::new(incoming).map(Ok::<_, Infallible>);
         // Both on one port: pages by HTTP/1.1 or HTTP/2, services by HTTP/2.
-        let incoming = TcpIncoming::from(self.listener);
-        let served = Server::builder().accept_http1(true).serve_with_incoming(self.routes, incoming).await;
+        let server = Server::builder().accept_http1(true).max_concurrent_streams(MOST_STREAMS);
+        let serving = server.serve_with_incoming(self.routes, incoming);
+        let ((), served) = tokio::join!(connection::accept(self.listener, connections, self.metrics), serving);
         if let Err(error) = served {
             tracing::error!(%error, "the admin listener has ended");
         }

@@ -19,6 +19,9 @@ use super::{GET, LIST, NAME, get, list};
 use crate::explain::Recent;
 use crate::explain::settings::Readers;
 
+/// Bytes of a question: an id, or a few words.
+const LONGEST_QUESTION: usize = 16 * 1024;
+
 /// The service as tonic serves it.
 #[derive(Debug, Clone)]
 pub struct AdminApi(Arc<Recent>);
@@ -85,7 +88,10 @@ where
     Q: Message + Default + 'static,
     A: Message + Default + 'static,
 {
-    Box::pin(async move { Ok(Grpc::new(ProstCodec::<A, Q>::default()).unary(Method(method), request).await) })
+    Box::pin(async move {
+        let mut grpc = Grpc::new(ProstCodec::<A, Q>::default()).max_decoding_message_size(LONGEST_QUESTION);
+        Ok(grpc.unary(Method(method), request).await)
+    })
 }
 
 /// A method that is done at once.
@@ -125,6 +131,22 @@ mod tests {
         ] {
             assert_eq!(may(Readers::Local, peer), local, "{peer}");
             assert!(may(Readers::Anyone, peer), "{peer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_too_long_is_not_read() {
+        for (length, status) in [(LONGEST_QUESTION, "3"), (LONGEST_QUESTION + 1, "11")] {
+            let mut api =
+                AdminApi::new(Arc::new(Recent::new(Settings { readers: Readers::Anyone, ..Settings::default() })));
+            // `id`, so long that the whole message is of this length.
+            let question = super::super::message::GetDecisionRequest { id: "x".repeat(length - 3), all_rules: false };
+            let message = question.encode_to_vec();
+            let prefix = u32::try_from(message.len()).unwrap().to_be_bytes();
+            let body = [&[0][..], &prefix, &message].concat();
+            let request = Request::post(GET).version(Version::HTTP_2).header("content-type", "application/grpc");
+            let answer = api.call(request.body(Body::new(axum::body::Body::from(body))).unwrap()).await.unwrap();
+            assert_eq!(answer.headers()["grpc-status"], status, "{length}: {}", message.len());
         }
     }
 

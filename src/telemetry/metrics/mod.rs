@@ -278,7 +278,7 @@ impl Metrics {
         self.reload.set(i64::from(success));
     }
 
-    /// A connection for `kind` (`checks`, `health`) was opened.
+    /// A connection for `kind` (`checks`, `health`, `admin`) was opened.
     pub fn connection_opened(&self, kind: &'static str) {
         self.connections.get_or_create(&[("kind", kind)]).inc();
     }
