@@ -5,16 +5,17 @@
 need curl ip jq unshare
 
 # alone: runs this script again in namespaces of its own for network, mounts and processes. Every port of 127.0.0.1 is free
-# there, /run is empty, nothing is reached from outside, and whatever is started ends with the script.
+# there, /run is empty, nothing is reached from outside, and whatever is started or written ends with the script, even a killed one.
 alone() {
+  rm -rf "$dir"
   if [ -z "${KEYWARD_ALONE:-}" ]; then
-    rm -rf "$dir"
     unshare --map-root-user --net --mount --pid --fork true || {
       echo "make: \`unshare\` may not make namespaces here: run it where user namespaces are allowed, or as root" >&2; exit 1; }
     KEYWARD_ALONE=1 exec unshare --map-root-user --net --mount --pid --fork --kill-child --mount-proc "$0"
   fi
   ip link set lo up
   mount -t tmpfs tmpfs /run
+  dir=/run/test && mkdir "$dir"
 }
 
 authorization_server=http://127.0.0.1:9400

@@ -1,4 +1,5 @@
-//! Is what the documents show true? Every configuration in README, `examples/` and `deploy/` loads; Envoy's part is taken by Envoy.
+//! Is what the documents show true? Every configuration in README, `examples/` and `deploy/` loads; Envoy's part is taken by Envoy,
+//! the overlay by Kustomize.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::Command;
 use keyward::config::{self, Environment};
 use serde_json::{Value, json};
 
+use crate::support::manifests::{self, conforms, keywards, of_kind, output};
 use crate::support::{clone_path, part, yaml};
 
 /// Every variable is set: documents name some of them.
@@ -43,6 +45,34 @@ fn every_configuration_in_the_readme_loads() {
             panic!("{problems}\n\n{text}");
         }
     }
+}
+
+/// The overlay that the guide for Kubernetes shows, beside a clone and with the files that it says are copied.
+#[test]
+fn the_overlay_in_the_guide_puts_keyward_into_the_pod() {
+    let guide = clone_path("docs/deploy/kubernetes.md");
+    // The guide's block stands in a list.
+    let text = fs::read_to_string(&guide).unwrap().replace("\n   ", "\n");
+    let shown = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [clone, shop] = ["keyward", "shop"].map(|name| folder.path().join(name));
+    for folder in [&clone, &shop] {
+        fs::create_dir(folder).unwrap();
+    }
+    output(Command::new("cp").arg("-r").arg(clone_path("deploy")).arg(&clone));
+    fs::write(shop.join("kustomization.yaml"), shown).unwrap();
+    for (from, to) in [("overlays/sidecar/orders.yaml", "orders.yaml"), ("base/keyward.yaml", "keyward.yaml")] {
+        fs::copy(clone_path("deploy/kubernetes").join(from), shop.join(to)).unwrap();
+    }
+    let rendered = output(Command::new(part("bin/kustomize")).arg("build").arg(shop));
+    conforms(&rendered).unwrap();
+    let manifest = manifests::documents("guide", &rendered);
+    let deployment = of_kind(&manifest, "Deployment")[0];
+    let image = &keywards(&deployment["spec"]["template"]["spec"])[0]["image"];
+    assert_eq!(
+        (image, &deployment["metadata"]["namespace"]),
+        (&"registry.example/keyward:0.1.0".into(), &"shop".into())
+    );
 }
 
 /// What README adds to a configuration that points at IDM's files.
