@@ -244,6 +244,8 @@ impl AccessRules {
             }
         }
         // Scopes are named only where they were the one thing missing: the conditions after them hold.
+        // SECURITY: no rule is left that could grant, so this is a refusal for sure. A condition that fails here, be it for want
+        // of the directory's word, must not make an outage of it, which `failure_mode_allow` may let pass.
         for rule in late.iter().filter(|(_, lack)| *lack == Lack::Scopes).filter_map(|(at, _)| self.rules.get(*at)) {
             if let Ok(None) = rule.unmet_condition(facts).await {
                 let missing = rule.missing_scopes(facts.principal).map(str::to_owned).collect();
