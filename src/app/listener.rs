@@ -165,6 +165,8 @@ impl Listener {
             };
             let stream = match accepted {
                 Ok(stream) => stream,
+                // Whoever hangs up before being accepted must not make others wait.
+                Err(error) if is_of_the_client(&error) => continue,
                 Err(error) => {
                     tracing::warn!(address = %self.address(), %error, "cannot accept a connection");
                     time::sleep(ACCEPT_PAUSE).await;
@@ -206,7 +208,7 @@ impl Socket {
         match self {
             Self::Tcp { listener, .. } => {
                 let (stream, _peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                let _only_a_matter_of_speed = stream.set_nodelay(true);
                 Ok(Stream::Tcp(stream))
             }
             Self::Unix { listener, .. } => listener.accept().await.map(|(stream, _peer)| Stream::Unix(stream)),
@@ -258,6 +260,14 @@ async fn tls_of(listen: &Listen) -> Result<Option<TlsFiles>, BindError> {
     loaded.map(Some).map_err(|source| BindError::Tls { address: listen.address.clone(), source })
 }
 
+/// Whether a connection could not be accepted because it is gone, and not because we have no means to.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
 /// Takes away the socket file of a process that is gone, and nothing else.
 async fn remove_stale_socket(path: &Path) -> Result<(), BindError> {
     let Ok(metadata) = fs::symlink_metadata(path) else {
@@ -297,6 +307,25 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.identity.is_some() && identity(&self.path) == self.identity {
             let _already_gone = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_machine_that_has_no_means_makes_others_wait() {
+        for (number, expected) in [
+            (103, true),  // ECONNABORTED
+            (104, true),  // ECONNRESET
+            (24, false),  // EMFILE
+            (23, false),  // ENFILE
+            (12, false),  // ENOMEM
+            (105, false), // ENOBUFS
+        ] {
+            assert_eq!(is_of_the_client(&io::Error::from_raw_os_error(number)), expected, "{number}");
         }
     }
 }
