@@ -59,12 +59,12 @@ impl Reloader {
     ///
     /// INVARIANT: a configuration that cannot be used changes nothing; what was last good goes on deciding.
     pub async fn keep_fresh(mut self, asked: &Notify) {
-        let mut watch = FileWatch::new(self.sources.paths());
+        let mut watch = FileWatch::new(self.sources.paths()).await;
         // The files may have changed between the first reading and the start of the watch.
         let mut always = false;
         loop {
             always = self.look(always).await;
-            if watch.follow(self.sources.paths()) {
+            if watch.follow(self.sources.paths()).await {
                 continue;
             }
             tokio::select! {
@@ -72,7 +72,7 @@ impl Reloader {
                 () = asked.notified() => always = true,
             }
             // Before looking: whatever changes from here on wakes us.
-            watch.renew(self.sources.paths());
+            watch.renew(self.sources.paths()).await;
         }
     }
 

@@ -125,7 +125,7 @@ impl TlsFiles {
         let settings = &self.settings;
         let paths = [Some(&settings.certificate), Some(&settings.key), settings.client_ca.as_ref()];
         let paths = || paths.into_iter().flatten().map(PathBuf::as_path);
-        let mut watch = FileWatch::new(paths());
+        let mut watch = FileWatch::new(paths()).await;
         let mut seen = Some(self.first);
         // The files may have changed between the first reading and the start of the watch.
         loop {
@@ -140,9 +140,9 @@ impl TlsFiles {
                     reloaded(false);
                 }
             }
-            if !watch.follow(paths()) {
+            if !watch.follow(paths()).await {
                 watch.changed().await;
-                watch.renew(paths());
+                watch.renew(paths()).await;
             }
         }
     }

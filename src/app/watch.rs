@@ -33,12 +33,20 @@ impl FileWatch {
     ///
     /// The directory, not the file: Kubernetes swaps a mounted `ConfigMap` or `Secret` by renaming a symbolic link
     /// beside it, and a watch on the file itself goes blind at the first swap.
-    #[must_use]
-    pub fn new<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
-        Self::on(directories(paths), false)
+    pub async fn new<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
+        Self::on(look_up(paths).await, false).await
     }
 
-    fn on(directories: BTreeSet<PathBuf>, known_blind: bool) -> Self {
+    async fn on(directories: BTreeSet<PathBuf>, known_blind: bool) -> Self {
+        let started = tokio::task::spawn_blocking(move || Self::start(directories, known_blind));
+        // It does not panic; and if it did, we would look from time to time.
+        started.await.unwrap_or_else(|_| {
+            let (_told, events) = mpsc::channel(1);
+            Self { directories: BTreeSet::new(), events, blind: true, _watcher: None }
+        })
+    }
+
+    fn start(directories: BTreeSet<PathBuf>, known_blind: bool) -> Self {
         let (told, events) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, may_be_a_change) {
@@ -64,19 +72,19 @@ impl FileWatch {
 
     /// Watches `paths` from now on; `true` if that means other directories than before, because other files are named or
     /// a link leads elsewhere. What changed in between is then known to nobody: look.
-    pub fn follow<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) -> bool {
-        let directories = directories(paths);
+    pub async fn follow<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) -> bool {
+        let directories = look_up(paths).await;
         let others = directories != self.directories;
         if others {
-            *self = Self::on(directories, self.blind);
+            *self = Self::on(directories, self.blind).await;
         }
         others
     }
 
     /// Watches `paths` anew. To be called after every change and before looking what it was: a directory may have been
     /// replaced by another of the same name, of which a watch on the former one never tells.
-    pub fn renew<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) {
-        *self = Self::on(directories(paths), self.blind);
+    pub async fn renew<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) {
+        *self = Self::on(look_up(paths).await, self.blind).await;
     }
 
     /// Returns when the files might have changed, and the change has settled; also now and then without a reason.
@@ -91,11 +99,15 @@ impl FileWatch {
     }
 }
 
-/// Where a change to one of `paths` shows.
-fn directories<'p>(paths: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBuf> {
+/// Where a change to one of `paths` shows. Found out where no check waits for a slow file system.
+async fn look_up<'p>(paths: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBuf> {
+    let paths: Vec<PathBuf> = paths.into_iter().map(Path::to_owned).collect();
+    tokio::task::spawn_blocking(move || directories(paths)).await.unwrap_or_default()
+}
+
+fn directories(paths: Vec<PathBuf>) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    for path in paths {
-        let mut path = path.to_owned();
+    for mut path in paths {
         for _ in 0..MAX_LINKS {
             found.insert(existing(directory_of(&path)));
             let Some((link, rest)) = first_link(&path) else { break };

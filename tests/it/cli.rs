@@ -187,6 +187,23 @@ fn a_server_tells_its_health_follows_its_configuration_and_ends_when_told() {
 }
 
 #[test]
+fn a_server_that_is_told_to_end_while_it_reads_again_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let rules = r#"{ pattern: /orders/*, roles: clerk, methods: "*" },"#.repeat(2_000);
+    let configuration = write(directory.path(), &CONFIGURATION.replace("rules: [", &format!("rules: [ {rules}")));
+    let mut serving = serve(&configuration, &log);
+    until(&log, "\"listening\"");
+    let process = serving.0.id().to_string();
+    for name in ["-HUP", "-HUP", "-TERM", "-HUP"] {
+        assert!(Command::new("kill").args([name, &process]).status().unwrap().success());
+    }
+    assert_eq!(serving.0.wait().unwrap().code(), Some(0));
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert!(logged.contains("everybody is answered") && !logged.contains("panic"), "{logged}");
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
