@@ -120,6 +120,65 @@ fn what_was_configured_can_be_kept_and_served() {
     assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
 }
 
+/// A port that was free a moment ago.
+fn free_port() -> String {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    holder.local_addr().unwrap().port().to_string()
+}
+
+/// The commands of the README, with other ports than everybody's.
+#[test]
+fn the_first_configuration_of_the_readme_decides_beside_dev_and_explains() {
+    let readme = include_str!("../../README.md");
+    let dev = Running::start(&["--no-envoy"]);
+    let ports = [
+        ("9400", dev.address("authorization server").port().to_string()),
+        ("9291", free_port()),
+        ("9992", free_port()),
+    ];
+    let with_ports = |text: &str| ports.iter().fold(text.to_owned(), |text, (port, free)| text.replace(port, free));
+    let block = |language: &str, holds: &str| {
+        let fence = format!("```{language}\n");
+        let mut blocks = readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
+        with_ports(blocks.find(|block| block.contains(holds)).unwrap_or_else(|| panic!("no {language} with {holds}")))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keyward.yaml"), block("yaml", "clientId: keyward-dev")).unwrap();
+    let commands = block("sh", "keyward serve --config keyward.yaml");
+    let (first, second) = commands.split_once("# in another terminal\n").expect("two terminals");
+
+    let bin = Path::new(env!("CARGO_BIN_EXE_keyward")).parent().unwrap().to_owned();
+    let grpcurl = part("bin/grpcurl").parent().unwrap().to_owned();
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([bin, grpcurl].into_iter().chain(std::env::split_paths(&inherited))).unwrap();
+    let shell = |script: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).current_dir(folder.path()).env("PATH", &path).stdin(Stdio::null());
+        command
+    };
+    let said = |script: &str| {
+        let output = shell(script).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    // What is installed is what is tested.
+    let first: String =
+        first.lines().filter(|line| !line.starts_with("cargo install")).map(|it| format!("{it}\n")).collect();
+    let (before, serve) = first.split_once("keyward serve").expect("it serves");
+    assert!(said(before).ends_with("is valid\n"), "{}", said(before));
+    let mut serving = shell(&format!("{before}exec keyward serve{serve}"));
+    let child = serving.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let _serving = Running { child, welcome: Vec::new() };
+    let address: SocketAddr = with_ports("127.0.0.1:9291").parse().unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(address).is_err() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let allowed = said(second);
+    assert!(allowed.contains("\"x-auth-id\"") && allowed.contains("\"decision\": \"allow\""), "{allowed}");
+    let denied = said(&second.replace("\"GET\"", "\"DELETE\""));
+    assert!(denied.contains("\"Forbidden\"") && denied.contains("deny: no_rule"), "{denied}");
+}
+
 #[test]
 fn a_port_that_was_asked_for_and_is_taken_is_wrong_input() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
