@@ -152,7 +152,7 @@ ok  roles          `internal/role/openidm-authorized`, `internal/role/clerk`
 ok  access         rule `orders` grants
 ";
     assert!(outcome.text.starts_with(expected), "{}", outcome.text);
-    for edit in ["set     x-auth-id: alice", "remove  x-auth-mail", "remove  x_auth_id", "allow by rule `orders`"] {
+    for edit in ["set     x-auth-id: alice", "  remove  x_auth-id, ", ", x-auth-mail\n", "allow by rule `orders`"] {
         assert!(outcome.text.contains(edit), "{edit}: {}", outcome.text);
     }
 }
