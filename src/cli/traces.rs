@@ -13,10 +13,15 @@ pub(super) fn start() -> Option<Exporting> {
             Some(exporting)
         }
         Err(error) => {
-            tracing::error!("{error}");
+            tracing::error!("{}", without_secret(&error.to_string(), &endpoint));
             None
         }
     }
+}
+
+/// SECURITY: an error repeats the endpoint that it complains of, which may hold a password, or a key in its query.
+fn without_secret(error: &str, endpoint: &str) -> String {
+    if endpoint.contains(['@', '?']) { error.replace(endpoint, "[REDACTED]") } else { error.to_owned() }
 }
 
 /// The endpoint for traces, unless another variable turns them off.
@@ -38,7 +43,16 @@ fn wanted(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::wanted;
+    use super::{wanted, without_secret};
+
+    #[test]
+    fn an_error_names_the_endpoint_unless_it_may_hold_a_secret() {
+        let told = |endpoint: &str| without_secret(&format!("invalid endpoint '{endpoint}'"), endpoint);
+        assert_eq!(told("http://a b"), "invalid endpoint 'http://a b'");
+        for secret in ["http://me:s3cret@a b", "http://a b/?key=s3cret"] {
+            assert_eq!(told(secret), "invalid endpoint '[REDACTED]'");
+        }
+    }
 
     fn endpoint(variables: &[(&str, &str)]) -> Option<String> {
         wanted(|name| variables.iter().find(|(held, _)| *held == name).map(|(_, value)| (*value).to_owned()))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request as Asked;
@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
@@ -267,6 +267,60 @@ async fn a_collector_that_is_not_there_delays_no_check_and_little_of_the_end() {
     let asked_to_end = Instant::now();
     keyward.end().await;
     assert!(asked_to_end.elapsed() < PATIENCE, "{:?}", asked_to_end.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_none_is_told_without_its_password_and_stops_nobody() {
+    let keyward = Traced::start(exporting_to("http://somebody:t0psecret@no host")).await;
+    assert!(keyward.ask(TOKEN, sampled()).await);
+    let log = keyward.serving.log();
+    assert!(log.contains("traces cannot be exported") && !log.contains("t0psecret"), "{log}");
+}
+
+/// What stands in for a collector that is stuck: it takes connections, and no more.
+async fn stuck() -> (String, Arc<Mutex<Vec<TcpStream>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (endpoint, held) = (listener.local_addr().unwrap().to_string(), Arc::<Mutex<Vec<_>>>::default());
+    let taken = Arc::clone(&held);
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            taken.lock().unwrap().push(connection);
+        }
+    });
+    (endpoint, held)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_never_answers_stalls_no_check_and_is_told_no_secret() {
+    let (address, held) = stuck().await;
+    let mut variables = exporting_to(&format!("http://somebody:t0psecret@{address}"));
+    for (name, value) in [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "16"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "1"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0psecret"),
+    ] {
+        variables.push((name.to_owned(), value.to_owned()));
+    }
+    let mut keyward = Traced::start(variables).await;
+    let mut longest = Duration::ZERO;
+    // Several spans each: the queue is full long before the end.
+    for _ in 0..100 {
+        let asked = Instant::now();
+        assert!(keyward.ask(TOKEN, sampled()).await);
+        longest = longest.max(asked.elapsed());
+    }
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(!held.lock().unwrap().is_empty(), "nothing was exported");
+    let (log, took) = blocking(move || {
+        let asked_to_end = Instant::now();
+        keyward.serving.end();
+        (keyward.serving.log(), asked_to_end.elapsed())
+    })
+    .await;
+    assert!(took < PATIENCE, "{took:?}");
+    assert!(log.contains("BatchSpanProcessor") && !log.contains("t0psecret"), "{log}");
 }
 
 struct Collector(Child);
