@@ -137,11 +137,17 @@ impl Recent {
     pub fn settle(&self) {
         let all: Vec<Arc<Entry>> = lock(&self.ring).kept.iter().map(|(entry, _)| Arc::clone(entry)).collect();
         all.iter().for_each(|entry| entry.settle());
+        // Weighed before the lock is taken: refusals wait for it. Of what was weighed the first may have made room meanwhile,
+        // and new ones stand behind the last.
+        let weights: Vec<usize> = all.iter().map(|entry| entry.weight()).collect();
+        let mut weighed = all.iter().zip(weights);
         let mut gone = Vec::new();
         let mut ring = lock(&self.ring);
         let mut bytes = 0;
         for (entry, weight) in &mut ring.kept {
-            *weight = entry.weight();
+            if let Some((_, settled)) = weighed.find(|(weighed, _)| Arc::ptr_eq(weighed, entry)) {
+                *weight = settled;
+            }
             bytes += *weight;
         }
         ring.bytes = bytes;
@@ -319,6 +325,24 @@ mod tests {
         assert!(recent.keeps_allow(u32::MAX) && !recent.tells_client() && recent.readers() == Readers::Anyone);
         recent.follow(Settings { decisions: 0, ..Settings::default() });
         assert!(recent.find("c", Which::Near).is_none() && !recent.keeps_refusals());
+    }
+
+    #[test]
+    fn what_is_kept_weighs_what_it_does_also_after_rules_were_replaced() {
+        let recent = recent(3);
+        for id in ["a", "b", "c", "d"] {
+            recent.keep(explanation(id), None);
+        }
+        let heavier =
+            (0..50).map(|_| crate::access::RuleStep { rule: "r".to_owned(), asked: "GET /".to_owned(), lacked: None });
+        let told = RuleSteps { steps: heavier.collect(), left_out: 0 };
+        for (entry, _) in &lock(&recent.ring).kept {
+            *lock(&entry.rules) = Rules::Told(told.clone());
+        }
+        recent.settle();
+        let ring = lock(&recent.ring);
+        assert!(ring.kept.iter().all(|(entry, weight)| *weight == entry.weight()), "{ring:?}");
+        assert_eq!((ring.kept.len(), ring.bytes), (3, ring.kept.iter().map(|(_, weight)| weight).sum()));
     }
 
     #[test]
