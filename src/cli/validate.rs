@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Outcome, print, runtime};
-use crate::app::App;
 use crate::app::listener::Listener;
+use crate::app::{App, StartError};
 use crate::clock::SystemClock;
 use crate::config::{self, Problem, ProcessEnvironment};
 
@@ -23,8 +23,10 @@ pub(super) fn run(path: &Path) -> Outcome {
     };
     let obstacles = runtime.block_on(App::check(&loaded.config, Arc::new(SystemClock)));
     for obstacle in &obstacles {
-        let told = obstacle.to_string();
-        found.extend(told.lines().map(|line| format!("error: {line}")));
+        match obstacle {
+            StartError::Assembly(problems) => found.extend(problems.0.iter().map(|it| format!("error: {it}"))),
+            StartError::Bind(_) | StartError::Audit(_) => found.push(format!("error: {obstacle}")),
+        }
     }
     if !obstacles.is_empty() {
         return refuse(path, &found);

@@ -1,9 +1,12 @@
 //! What is left of a configuration once the parts of a wrong shape are taken out? So that the rest is judged as well.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::problem::{Place, Problem};
-use super::shape;
+use super::shape::{self, Missing};
 use super::tree::{self, Entry, Kind, Node};
 
 /// Enough to climb from the deepest place to the top.
@@ -15,69 +18,78 @@ const MOST_ROUNDS: usize = 8;
 /// What a part lacks is put there as the schema's example has it, so that the rest of the part is judged; where there is no
 /// example, the part is taken out whole.
 pub(super) fn salvage(mut tree: Node, problems: &[Problem], schema: &Value) -> Option<(Node, Vec<String>)> {
+    let file = Arc::clone(&tree.place.file);
     let mut removed: Vec<String> = Vec::new();
-    let mut filled: Vec<String> = Vec::new();
-    let own = tree.place.file.clone();
+    let mut filled: HashSet<Place> = HashSet::new();
     // What is wrong with another file as a whole leaves this one as it is.
-    let told =
-        problems.iter().map(|problem| &problem.place).filter(|place| place.file == own || !place.path.is_empty());
-    let (of_this, of_others): (Vec<&Place>, Vec<&Place>) = told.partition(|place| place.file == own);
-    for place in of_others {
-        removed.extend(remove(&mut tree, place.path.clone()));
-    }
-    let mut wrong: Vec<String> = of_this.into_iter().map(|place| place.path.clone()).collect();
+    let told = problems.iter().map(|problem| &problem.place);
+    let mut wrong: Vec<Place> = told.filter(|place| place.file == file || !place.path.is_empty()).cloned().collect();
+    let mut missing = shape::check(&tree, schema).missing;
     for _ in 0..MOST_ROUNDS {
-        for missing in shape::check(&tree, schema).missing {
-            let place = missing.from.child(missing.key);
-            if let Some(example) = missing.example.and_then(|value| as_node(value, &place))
-                && put(&mut tree, &missing.from, missing.key, &example)
-            {
-                wrong.retain(|path| *path != place.path);
-                // An item is one thing: what is said of one of its keys may come of another.
-                filled.push(if missing.from.path.ends_with(']') { missing.from.path } else { place.path });
-            }
-        }
-        for path in std::mem::take(&mut wrong) {
-            if removed.iter().any(|outer| is_within(outer, &path)) {
+        fill(&mut tree, &examples(&missing), &mut filled);
+        wrong.retain(|place| !filled.contains(place));
+        for place in wrong {
+            if removed.iter().any(|outer| is_within(outer, &place.path)) {
                 continue;
             }
-            removed.push(remove(&mut tree, path)?);
+            match remove(&mut tree, place.path) {
+                Some(path) => removed.push(path),
+                None if place.file == file => return None,
+                None => {}
+            }
         }
         let shape = shape::check(&tree, schema);
         if shape.problems.is_empty() {
-            removed.append(&mut filled);
+            removed.extend(filled.into_iter().map(|place| unjudged(place.path)));
             return Some((tree, removed));
         }
-        wrong = shape.problems.into_iter().map(|problem| problem.place.path).collect();
+        wrong = shape.problems.into_iter().map(|problem| problem.place).collect();
+        missing = shape.missing;
     }
     None
 }
 
-/// A value of the schema as if it had been written at `place`.
-fn as_node(value: &Value, place: &Place) -> Option<Node> {
-    tree::parse(&value.to_string(), &"example.json".into()).ok().map(|node| node.at(place, false))
+/// The keys that each map lacks, with the schema's example of each as if it had been written there.
+fn examples(missing: &[Missing<'_>]) -> HashMap<Place, Vec<Entry>> {
+    let mut by_map: HashMap<Place, Vec<Entry>> = HashMap::new();
+    for Missing { from, key, example } in missing {
+        let place = from.child(key);
+        let parsed = example.map(|value| tree::parse(&value.to_string(), &"example.json".into()));
+        if let Some(Ok(node)) = parsed {
+            let entry = Entry { key: (*key).to_owned(), node: node.at(&place, false), place };
+            by_map.entry(from.clone()).or_default().push(entry);
+        }
+    }
+    by_map
 }
 
-/// Puts `key` into every map that stands at `from`: an anchor or a file may have put one there more than once.
-fn put(node: &mut Node, from: &Place, key: &str, value: &Node) -> bool {
-    let mut done = node.place == *from && node.get(key).is_none();
+/// Puts the keys into the maps that lack them; where an alias or a file brought a map twice, into both.
+fn fill(node: &mut Node, lacking: &HashMap<Place, Vec<Entry>>, filled: &mut HashSet<Place>) {
     match &mut node.kind {
         Kind::Map(entries) => {
-            if done {
-                entries.push(Entry { key: key.to_owned(), place: value.place.clone(), node: value.clone() });
+            for entry in lacking.get(&node.place).into_iter().flatten() {
+                if !entries.iter().any(|other| other.key == entry.key) {
+                    filled.insert(entry.place.clone());
+                    entries.push(entry.clone());
+                }
             }
-            for entry in entries {
-                done |= put(&mut entry.node, from, key, value);
-            }
+            entries.iter_mut().for_each(|entry| fill(&mut entry.node, lacking, filled));
         }
-        Kind::List(items) => {
-            for item in items {
-                done |= put(item, from, key, value);
-            }
-        }
-        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => done = false,
+        Kind::List(items) => items.iter_mut().for_each(|item| fill(item, lacking, filled)),
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {}
     }
-    done
+}
+
+/// What is not judged if the key at `path` was made up. An item is one thing: what is said of one of its keys may come of
+/// another.
+fn unjudged(mut path: String) -> String {
+    if let Some((item, key)) = path.rsplit_once('.')
+        && item.ends_with(']')
+        && !key.is_empty()
+    {
+        path.truncate(item.len());
+    }
+    path
 }
 
 /// Whether a problem at `place` could come from what was taken out of `file` or put in: it stands above, at or below it.

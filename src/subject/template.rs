@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use handlebars::{
-    Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson, no_escape,
+    Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson, TemplateError,
+    no_escape,
 };
 use serde_json::{Map, Value};
 
@@ -46,7 +47,9 @@ impl Template {
         registry.set_strict_mode(true);
         registry.register_escape_fn(no_escape);
         registry.register_helper("substring", Box::new(Substring));
-        registry.register_template_string(NAME, text).map_err(|e| format!("`{text}` is no template: {e}"))?;
+        // The whole error draws the text over several lines; its reason is one.
+        let no_template = |error: TemplateError| format!("`{text}` is no template: {}", error.reason());
+        registry.register_template_string(NAME, text).map_err(no_template)?;
         Ok(Self::Rendered(Box::new(registry)))
     }
 

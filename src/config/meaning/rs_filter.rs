@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{Context, Here, augment, headers, values};
 use crate::client_auth::ClientCredentials;
+use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::introspection::settings::{CacheSettings, ClientAuthentication};
 use crate::introspection::{self, TokenPolicy};
@@ -232,16 +233,18 @@ fn subject(
         mappings: mappings.into_iter().collect::<Option<_>>()?,
         anonymous,
     };
-    if cx.problems.len() == before
-        && let Err(problems) = SubjectMapper::new(settings.clone())
-    {
+    if let Err(problems) = SubjectMapper::new(settings.clone()) {
         for problem in problems {
             // The place is a path with slashes: `subjectMapping/1/realm`.
             let place = problem.place.split('/').fold(here.clone(), |here, key| match key.parse() {
                 Ok(index) => here.item(index),
                 Err(_) => here.child(key),
             });
-            cx.problem(&place, problem.message);
+            // It may have been told in other words.
+            let known = |told: &Problem| told.place == place.place;
+            if !cx.problems.get(before..).unwrap_or_default().iter().any(known) {
+                cx.problem(&place, problem.message);
+            }
         }
     }
     Some(settings)

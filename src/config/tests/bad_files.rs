@@ -442,3 +442,34 @@ timeZone: Mars
         assert!(matches!(*rest, [one] if one.contains("filters[0].timeZone: found `Mars`")), "{told}");
     }
 }
+
+#[test]
+fn ten_thousand_rules_that_lack_a_key_are_told_in_no_time() {
+    let rules = "    - { pattern: /a, roles: '*' }\n".repeat(10_000);
+    let text = small("", "").replace("access: {", "# {") + "access:\n  rules:\n" + &rules + "timeZone: Mars\n";
+    let started = std::time::Instant::now();
+    let told = problems(&text);
+    assert_eq!(told.lines().count(), 10_001);
+    assert!(told.ends_with("timeZone: found `Mars`, expected an IANA time zone such as `Europe/Berlin`"));
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_rule_of_another_file_that_lacks_a_key_hides_no_other_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = r#"{"configs": [{"pattern": "a", "roles": "*"}, {"pattern": "b", "roles": "*", "methods": "read", "when": "wat"}]}"#;
+    std::fs::write(folder.path().join("access.json"), rules).unwrap();
+    let text = small("", "accessFile: access.json\n").replace("access: {", "path: {}\n# {");
+    let told = parse(&text, "keyward.yaml", folder.path(), &env(&[])).unwrap_err().to_string();
+    assert!(told.contains("configs[0].methods: is missing") && told.contains("configs[1].when: "), "{told}");
+}
+
+#[test]
+fn a_wrong_mapping_does_not_hide_what_is_wrong_with_the_template_of_another() {
+    let mappings =
+        "subjectMapping: [ { realm: '', queryOnResource: u }, { realm: /b, queryOnResource: 'managed/{{realm' } ]";
+    let told = problems(&small(mappings, "directory: { token: {} }\n"));
+    assert!(told.contains("subjectMapping[0].realm: found an empty realm"), "{told}");
+    assert!(told.contains("subjectMapping[1].queryOnResource: `managed/{{realm` is no template: "), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
