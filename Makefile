@@ -33,7 +33,7 @@ image: parts
 	rm -f target/keyward.oci.tar
 	buildah --storage-driver vfs --root target/image-store --runroot target/image-store/run push keyward oci-archive:target/keyward.oci.tar
 
-# Opt-in: what the image's program is made of, as CycloneDX; needs cargo-cyclonedx (cargo install --locked cargo-cyclonedx).
+# Opt-in: what the image's program is made of, as CycloneDX; needs cargo-cyclonedx (cargo install --locked cargo-cyclonedx@0.5.9).
 sbom:
 	cargo cyclonedx --format json --no-default-features --target $(shell uname -m)-unknown-linux-musl --override-filename keyward.cdx
 	mv keyward.cdx.json target/
