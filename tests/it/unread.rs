@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 
@@ -25,6 +25,8 @@ identityHeaders: { x-auth-id: authorization.id }
 /// Each event is this long, and a thousand fill pipe and buffer: 64 KiB and 4 MiB.
 const PATH_BYTES: usize = 6_000;
 const CHECKS: usize = 1_000;
+/// Nothing here takes a thousandth of this.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// A pipe, held open for reading, and never read.
 fn unread_pipe(path: &Path) -> File {
@@ -53,13 +55,10 @@ async fn ask(checks: &str) {
     let mut client = AuthorizationClient::connect(format!("http://{checks}")).await.unwrap();
     let target = format!("/orders/{}", "x".repeat(PATH_BYTES));
     let request = Sent { method: "GET".to_owned(), target, ..Sent::default() }.check_request(false);
-    let mut longest = Duration::ZERO;
     for _ in 0..CHECKS {
-        let asked = Instant::now();
-        client.check(request.clone()).await.unwrap();
-        longest = longest.max(asked.elapsed());
+        let answer = tokio::time::timeout(LONGEST, client.check(request.clone())).await;
+        answer.expect("an answer in time").unwrap();
     }
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
 }
 
 /// The value of a metric without labels.
@@ -89,7 +88,5 @@ async fn a_log_that_nobody_reads_stalls_neither_checks_nor_the_end() {
     ask(&checks).await;
     let dropped = value(&serving, "keyward_log_dropped_total").await;
     assert!(dropped > 0, "so little was logged that all of it fitted");
-    let asked = Instant::now();
     blocking(move || serving.end()).await;
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
 }

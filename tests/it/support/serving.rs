@@ -80,7 +80,11 @@ impl Serving {
     pub fn end(&mut self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(told.success());
-        self.child.wait().unwrap();
+        let asked = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(asked.elapsed() < PATIENCE, "it does not end");
+            std::thread::yield_now();
+        }
     }
 
     /// What it said on standard error.
