@@ -3,7 +3,7 @@
 //! Runs `keyward serve` and the no-op in turn, A B A B, on one core, with the load on another, and prints
 //! CPU-µs per check (user and system time of the server process) and the ratio to the no-op of the same rounds; and at the end
 //! what audit and metrics together add to a cached allow, of which the target is less than a third.
-//! `cargo bench --bench checks -- [--rounds N] [--requests N]`.
+//! `cargo bench --bench checks -- [--rounds N] [--requests N] [--only TEXT]`, the latter for the rows whose names hold it.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark may stop where it stands")]
 
@@ -42,16 +42,19 @@ fn main() {
         at.and_then(|at| arguments.get(at + 1)).map_or(default, |text| text.parse().expect("a whole number"))
     };
     let (rounds, requests) = (number("--rounds", 5), number("--requests", 20_000));
+    let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
+    let is_chosen =
+        |variant: &Variant| *variant == Variant::Noop || only.is_none_or(|text| variant.name().contains(text));
+    let variants: Vec<Variant> = Variant::all().into_iter().filter(is_chosen).collect();
     process::pin_self_to_last_core();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(measure(rounds, requests));
+    runtime.block_on(measure(&variants, rounds, requests));
 }
 
-async fn measure(rounds: usize, requests: usize) {
+async fn measure(variants: &[Variant], rounds: usize, requests: usize) {
     let provider = provider::start().await;
-    let variants = Variant::all();
     let mut servers = Vec::new();
-    for variant in &variants {
+    for variant in variants {
         let server = Server::start(*variant, provider).await;
         println!(
             "{:<34} first answer after {:>5.1} ms, {:>5.1} MB resident at rest",
@@ -76,7 +79,7 @@ async fn measure(rounds: usize, requests: usize) {
         }
         eprintln!("round {round} of {rounds} done");
     }
-    report(&variants, &mut costs);
+    report(variants, &mut costs);
 }
 
 fn report(variants: &[Variant], costs: &mut [[Vec<Duration>; IN_FLIGHT.len()]]) {

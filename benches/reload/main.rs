@@ -2,9 +2,9 @@
 //!
 //! Runs `keyward serve`, asks it at a steady pace over one connection, and prints quantiles of the time from question to
 //! answer: in turn without a reload, and with one after the other by SIGHUP. Client and server share the machine, so only
-//! the difference between rounds of one run says something: both write the same files and start the same program at the same
-//! pace, and in the rounds without a reload the files are others and the signal is none. Each answer says which version
-//! decided, so that no reload is counted that has not happened.
+//! the difference between rounds of one run says something: both rename files and send signals at the same pace, and in the
+//! rounds without a reload the files are others and the signal means nothing. The files are written before. Each answer says
+//! which version decided, so that no reload is counted that has not happened.
 //!
 //! Target: no more checks above 5 ms with reloads than without.
 //! `cargo bench --bench reload -- [--rounds N] [--seconds N] [--rules N]`.
@@ -21,7 +21,7 @@ mod request;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use tonic::transport::Channel;
 
 const IN_FLIGHT: usize = 8;
@@ -38,6 +39,8 @@ const PACE: Duration = Duration::from_millis(2);
 const LIMIT: Duration = Duration::from_millis(5);
 /// Stands for a version until there is one; no other number of the configuration holds it.
 const VERSION: usize = 987_654_321;
+/// Between one version and the next.
+const BETWEEN: Duration = Duration::from_millis(500);
 /// How long the last version of a round has to be read and its forerunner taken apart.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -61,10 +64,10 @@ async fn measure(rounds: usize, length: Duration, rules: usize) {
     for _ in 0..rounds {
         for (is_read, all) in [(false, &mut still), (true, &mut reloading)] {
             let over = Arc::new(AtomicBool::new(false));
-            let writer = server.write_until(Arc::clone(&over), is_read);
+            let versions = tokio::spawn(server.write(length, is_read).put(Arc::clone(&over)));
             all.add(round(&client, &check, length).await);
             over.store(true, Ordering::Relaxed);
-            let times = tokio::task::spawn_blocking(|| writer.join()).await.expect("a thread").expect("it writes");
+            let times = versions.await.expect("they are put in place");
             written += if is_read { times } else { 0 };
         }
     }
@@ -158,7 +161,7 @@ struct Server {
     address: SocketAddr,
     rules: usize,
     /// The last version that was written for it.
-    version: Arc<AtomicUsize>,
+    version: AtomicUsize,
 }
 
 impl Server {
@@ -166,39 +169,65 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|held| held.local_addr()).expect("a loopback port");
         let folder = std::env::temp_dir().join(format!("keyward-bench-reload-{}", address.port()));
         std::fs::create_dir_all(&folder).expect("a folder");
-        put(&folder, "keyward.yaml", &configuration(address, rules, 0));
+        std::fs::write(folder.join("keyward.yaml"), configuration(address, rules, 0)).expect("it is written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
         command.arg("serve").arg("--config").arg(folder.join("keyward.yaml")).args(["--log-level", "error"]);
         let child = command.env("BENCH_CLIENT_SECRET", "bench").stdout(Stdio::null()).spawn().expect("it starts");
-        Self { child, folder, address, rules, version: Arc::default() }
+        Self { child, folder, address, rules, version: AtomicUsize::new(0) }
     }
 
-    /// Writes one version after the other until it is `over`, and makes the server read each if `is_read`; says how many.
-    fn write_until(&self, over: Arc<AtomicBool>, is_read: bool) -> std::thread::JoinHandle<usize> {
-        let (folder, address, rules, process) = (self.folder.clone(), self.address, self.rules, self.child.id());
-        let (signal, name) = if is_read { ("-HUP", "keyward.yaml") } else { ("-0", "unread.yaml") };
+    /// Writes as many versions as a round of this `length` can need, all before it begins.
+    fn write(&self, length: Duration, is_read: bool) -> Versions {
         // A folder of its own, which the server does not watch.
-        let folder = if is_read { folder } else { folder.join("unread") };
-        let first = self.version.load(Ordering::Relaxed);
-        let next = Arc::clone(&self.version);
-        std::thread::spawn(move || {
-            std::fs::create_dir_all(&folder).expect("a folder");
-            // Made before the measured time as far as can be: only the version differs.
-            let template = configuration(address, rules, VERSION);
-            let mut times = 0;
-            while !over.load(Ordering::Relaxed) {
-                times += 1;
-                put(&folder, name, &template.replace(&VERSION.to_string(), &(first + times).to_string()));
-                Command::new("kill").args([signal, &process.to_string()]).status().expect("a signal");
-                std::thread::sleep(Duration::from_millis(500));
+        let folder = self.folder.join("next");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let count = 1 + usize::try_from(length.as_millis() / BETWEEN.as_millis()).expect("few");
+        let first = 1 + if is_read { self.version.fetch_add(count, Ordering::Relaxed) } else { 0 };
+        let template = configuration(self.address, self.rules, VERSION);
+        let files = (first..first + count).map(|version| {
+            let file = folder.join(version.to_string());
+            let text = template.replace(&VERSION.to_string(), &version.to_string());
+            std::fs::write(&file, text).expect("it is written");
+            file
+        });
+        let target = if is_read { self.folder.join("keyward.yaml") } else { folder.join("unread.yaml") };
+        Versions { files: files.collect(), target, reader: is_read.then_some(self.process()) }
+    }
+
+    fn process(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process")
+    }
+}
+
+/// Files that are put in place one after the other.
+struct Versions {
+    files: Vec<PathBuf>,
+    target: PathBuf,
+    /// Who is told to read them.
+    reader: Option<Pid>,
+}
+
+impl Versions {
+    /// Puts them in place until it is `over`; says how many.
+    async fn put(self, over: Arc<AtomicBool>) -> usize {
+        let mut times = 0;
+        for file in &self.files {
+            if over.load(Ordering::Relaxed) {
+                break;
             }
-            if is_read {
-                next.store(first + times, Ordering::Relaxed);
-                // What was written last is read before the next round begins.
-                std::thread::sleep(SETTLE);
+            std::fs::rename(file, &self.target).expect("it is put in place");
+            match self.reader {
+                Some(reader) => kill_process(reader, Signal::HUP).expect("a signal"),
+                None => kill_process(getpid(), Signal::CONT).expect("a signal that changes nothing"),
             }
-            times
-        })
+            times += 1;
+            tokio::time::sleep(BETWEEN).await;
+        }
+        if self.reader.is_some() {
+            // What was put there last is read before the next round begins.
+            tokio::time::sleep(SETTLE).await;
+        }
+        times
     }
 }
 
@@ -224,10 +253,4 @@ fn configuration(listen: SocketAddr, rules: usize, version: usize) -> String {
     }
     text.push_str("    - { pattern: /public/*, roles: '*', methods: [GET] }\n");
     text
-}
-
-/// Puts a file in place by a rename.
-fn put(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join("next"), text).expect("it is written");
-    std::fs::rename(folder.join("next"), folder.join(name)).expect("it is put in place");
 }
