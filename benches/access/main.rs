@@ -1,7 +1,8 @@
 //! What does the access stage cost, and does it stay as cheap with many rules as with few?
 //!
 //! Everything runs in this process; the rows of a table take turns, and each prints the median of its rounds in
-//! nanoseconds of CPU time per call beside what it adds to, or is a multiple of, the row it is held against.
+//! nanoseconds of CPU time per call beside what it adds to, or is a multiple of, the row it is held against: the median of
+//! what it was in the same rounds.
 //! `cargo bench --bench access -- [--rounds N]`.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark may stop where it stands")]

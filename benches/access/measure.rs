@@ -43,17 +43,19 @@ pub fn table(runtime: &Runtime, rounds: usize, works: &[Work]) -> usize {
             costs.push(cost(runtime, work, *count));
         }
     }
-    let medians: Vec<f64> = costs.iter_mut().map(|costs| median(costs)).collect();
     println!("{:<64} {:>10} {:>10} {:>12} {:>8}", "", "ns", "minimum", "added ns", "ratio");
     let mut missed = 0;
-    for ((work, median), costs) in works.iter().zip(&medians).zip(&costs) {
-        let minimum = costs.first().copied().unwrap_or_default();
-        print!("{:<64} {median:>10.0} {minimum:>10.0}", work.name);
-        let Some(base) = work.beside.and_then(|place| medians.get(place)) else {
+    for (work, row) in works.iter().zip(&costs) {
+        let minimum = row.iter().copied().min_by(f64::total_cmp).unwrap_or_default();
+        print!("{:<64} {:>10.0} {minimum:>10.0}", work.name, median(row.iter().copied()));
+        let Some(base) = work.beside.and_then(|place| costs.get(place)) else {
             println!();
             continue;
         };
-        let (added, ratio) = (median - base, median / base);
+        // Of the same rounds: the machine is faster in some than in others.
+        let pairs = || row.iter().zip(base);
+        let (added, ratio) =
+            (median(pairs().map(|(one, other)| one - other)), median(pairs().map(|(one, other)| one / other)));
         print!(" {added:>12.0} {ratio:>8.2}");
         let (met, wanted) = match work.target {
             None => (true, String::new()),
@@ -102,7 +104,8 @@ fn used() -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
-fn median(costs: &mut [f64]) -> f64 {
-    costs.sort_unstable_by(f64::total_cmp);
-    costs.get(costs.len() / 2).copied().unwrap_or_default()
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
