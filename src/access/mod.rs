@@ -9,6 +9,8 @@ mod names;
 mod pattern;
 mod rule;
 pub mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 mod walk;
 mod when;
 

@@ -10,16 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::pseudonym::Pseudonyms;
 use super::{AuditContext, AuditEvent};
-use crate::access::settings::{Knowledge, Library, RuleSettings, Settings as AccessSettings, Style};
-use crate::access::{AccessRules, Moment, Permit};
+use crate::access::testing::permit;
 use crate::authorizer::DecisionRecord;
 use crate::credential::CredentialPlace;
-use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
 use crate::directory::DirectoryError;
 use crate::introspection::{AnswerSource, IntrospectionError, TokenRefusal};
 use crate::principal::{Origin, Principal, Role};
-use crate::request::{Headers, PathPolicy, PathRefusal, RequestPath, RequestView};
+use crate::request::{Headers, PathRefusal, RequestView};
 use crate::script::ScriptError;
 use crate::subject::SubjectError;
 use crate::token::ActiveToken;
@@ -63,35 +61,8 @@ fn request() -> RequestView<'static> {
     }
 }
 
-/// A permit: there is no way to one but through a rule that grants.
-async fn permit() -> Permit {
-    let list = |word: &str| vec![word.to_owned()];
-    let rule = RuleSettings {
-        name: "everyone".to_owned(),
-        pattern: "*".to_owned(),
-        roles: list("*"),
-        methods: list("*"),
-        actions: None,
-        exclude_patterns: Vec::new(),
-        custom_authz: None,
-        scopes: Vec::new(),
-        when: None,
-    };
-    let rules = AccessRules::compile(AccessSettings {
-        style: Style::Http,
-        context_path: "/".to_owned(),
-        honour_method_override: false,
-        knowledge: Knowledge::default(),
-        library: Library::default(),
-        rules: vec![rule],
-    });
-    let path = RequestPath::parse("/orders/1", PathPolicy::default()).unwrap();
-    let moment = Moment { now: Timestamp::UNIX_EPOCH, deadline: Deadline::after(Duration::from_secs(1)) };
-    rules.unwrap().admit(&request(), &path, &full().principal.unwrap(), moment).await.unwrap()
-}
-
 /// One decision of every kind: as many as there are words.
-async fn decisions() -> Vec<Decision> {
+fn decisions() -> Vec<Decision> {
     let text = || "a text".to_owned();
     let tokens = [
         TokenRefusal::Expired,
@@ -152,7 +123,7 @@ async fn decisions() -> Vec<Decision> {
     let outages = introspection.map(Outage::Introspection).into_iter();
     let outages = outages.chain(directory.map(Outage::Directory)).chain(scripts.map(Outage::Script)).chain(others);
     let denials = tokens.map(Denial::TokenRefused).into_iter().chain(denials).map(Decision::Deny);
-    denials.chain(outages.map(Decision::Outage)).chain([Decision::Allow(permit().await)]).collect()
+    denials.chain(outages.map(Decision::Outage)).chain([Decision::Allow(permit(full().principal.unwrap()))]).collect()
 }
 
 fn written(decision: &Decision, record: &DecisionRecord, request: Option<&RequestView<'_>>, hide: bool) -> Value {
@@ -191,12 +162,12 @@ fn fits(event: &Map<String, Value>, schema: &Value) {
     }
 }
 
-#[tokio::test]
-async fn events_of_every_kind_are_as_the_schema_says_and_every_member_and_word_of_it_occurs() {
+#[test]
+fn events_of_every_kind_are_as_the_schema_says_and_every_member_and_word_of_it_occurs() {
     let (schema, empty, request) = (schema(), DecisionRecord::default(), request());
     let mut seen = BTreeSet::new();
     let mut words = BTreeMap::<&str, BTreeSet<String>>::new();
-    for decision in decisions().await {
+    for decision in decisions() {
         for (credential, answer_source) in CREDENTIALS {
             let full = DecisionRecord { credential: Some(credential), answer_source: Some(answer_source), ..full() };
             for (record, request) in [(&empty, None), (&empty, Some(&request)), (&full, Some(&request))] {

@@ -1,23 +1,19 @@
 //! Does every reply set or remove each managed header, and say to the client only what it may hear?
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use http::HeaderName;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::source::ContextSource;
 use super::{Pass, Refusal, Reply, Responder, Settings};
-use crate::access::settings::{RuleSettings, Settings as AccessSettings, Style};
-use crate::access::{AccessRules, Moment, Permit};
+use crate::access::testing::permit;
 use crate::credential;
-use crate::deadline::Deadline;
 use crate::decision::{Decision, Denial, Outage};
 use crate::introspection::IntrospectionError;
 use crate::principal::{Origin, Principal, Role, User};
-use crate::request::{Headers, PathPolicy, RequestPath, RequestView};
+use crate::request::{Headers, RequestView};
 use crate::response::settings::{OutageAnswer, OutageStatus};
 use crate::subject::SubjectError;
 use crate::token::ActiveToken;
@@ -42,35 +38,6 @@ fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A permit for `principal`: there is no way to one but through a rule that grants.
-fn permit(principal: Principal) -> Permit {
-    let everyone = RuleSettings {
-        name: "everyone".to_owned(),
-        pattern: "*".to_owned(),
-        roles: vec!["*".to_owned()],
-        methods: vec!["*".to_owned()],
-        actions: None,
-        exclude_patterns: Vec::new(),
-        custom_authz: None,
-        scopes: Vec::new(),
-        when: None,
-    };
-    let rules = AccessRules::compile(AccessSettings {
-        style: Style::Http,
-        context_path: "/".to_owned(),
-        honour_method_override: false,
-        knowledge: crate::access::settings::Knowledge::default(),
-        library: crate::access::settings::Library::default(),
-        rules: vec![everyone],
-    })
-    .unwrap();
-    let path = RequestPath::parse("/x", PathPolicy::default()).unwrap();
-    let moment = Moment { now: jiff::Timestamp::UNIX_EPOCH, deadline: Deadline::after(Duration::from_secs(1)) };
-    let request = view("/x", &[]);
-    let who = Arc::new(principal);
-    rules.admit(&request, &path, &who, moment).now_or_never().unwrap().unwrap()
-}
-
 fn principal(claims: Value, user: Value, roles: &[&str]) -> Principal {
     let token = ActiveToken {
         claims: claims.as_object().unwrap().clone(),
@@ -92,7 +59,7 @@ fn settings(headers: &[(&str, &str)]) -> Settings {
 fn pass(settings: Settings, who: Principal, sent: &[(&str, &str)]) -> Pass {
     let sent = owned(sent);
     let responder = Responder::new("default", settings, &credential::Settings::default());
-    match responder.reply(&Decision::Allow(permit(who)), &view("/x", &sent)) {
+    match responder.reply(&Decision::Allow(permit(Arc::new(who))), &view("/x", &sent)) {
         Reply::Pass(pass) => pass,
         other => panic!("{other:?}"),
     }
@@ -179,7 +146,7 @@ fn the_credential_is_removed_from_wherever_it_may_stand() {
     };
     let settings = Settings { remove_credential: true, ..settings(&[]) };
     let responder = Responder::new("default", settings, &places);
-    let allow = Decision::Allow(permit(principal(json!({}), json!({}), &[])));
+    let allow = Decision::Allow(permit(Arc::new(principal(json!({}), json!({}), &[]))));
     for (cookie, rest) in [
         ("a=1; sid=t; b=2", Some("a=1; b=2")),
         ("sid=t", None),
