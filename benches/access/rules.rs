@@ -82,7 +82,7 @@ fn compile(rules: &[Value]) -> Arc<AccessRules> {
         library: Library::default(),
         rules,
     };
-    Arc::new(AccessRules::compile(settings).unwrap_or_else(|problems| panic!("{problems:?}")))
+    Arc::new(AccessRules::compile(&settings).unwrap_or_else(|problems| panic!("{problems:?}")))
 }
 
 /// One decision.

@@ -109,7 +109,7 @@ impl AccessRules {
     ///
     /// # Errors
     /// Every problem of every rule.
-    pub fn compile(settings: Settings) -> Result<Self, Vec<RuleProblem>> {
+    pub fn compile(settings: &Settings) -> Result<Self, Vec<RuleProblem>> {
         let mut rules = Vec::with_capacity(settings.rules.len());
         let mut problems = Vec::new();
         for (index, rule) in settings.rules.iter().enumerate() {

@@ -25,7 +25,7 @@ pub(crate) fn permit(principal: Arc<Principal>) -> Permit {
         scopes: Vec::new(),
         when: None,
     };
-    let rules = AccessRules::compile(Settings {
+    let rules = AccessRules::compile(&Settings {
         style: Style::Http,
         context_path: "/".to_owned(),
         honour_method_override: false,

@@ -79,7 +79,7 @@ fn filter(settings: &config::Filter, outside: &dyn Outside) -> Result<Filter, Pr
     let subjects = SubjectMapper::new(settings.subject.clone()).map_err(|found| {
         problems.extend(found.into_iter().map(|problem| (format!("rsFilter.{}", problem.place), problem.message)));
     });
-    let access = AccessRules::compile(settings.access.clone()).map_err(|found| {
+    let access = AccessRules::compile(&settings.access).map_err(|found| {
         let place = |index, key| format!("access.rules[{index}].{key}");
         problems.extend(found.into_iter().map(|problem| (place(problem.index, problem.key), problem.message)));
     });

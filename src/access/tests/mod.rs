@@ -105,7 +105,7 @@ pub(super) fn principal(roles: &[&str], scopes: Option<&str>) -> Arc<Principal> 
 }
 
 fn admit(settings: Settings, method: &str, target: &str, who: &Arc<Principal>) -> Result<Permit, AccessError> {
-    let rules = AccessRules::compile(settings).unwrap();
+    let rules = AccessRules::compile(&settings).unwrap();
     let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
     at_once(rules.admit(&view(method, target, &[("authorization", "Bearer x")]), &path, who, moment()))
 }
@@ -186,7 +186,7 @@ fn the_context_path_covers_whole_segments() {
             library: Library::default(),
             rules: vec![rule("*", "*", "*")],
         };
-        let rules = AccessRules::compile(settings).unwrap();
+        let rules = AccessRules::compile(&settings).unwrap();
         let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
         let request = view("GET", target, &[]);
         let steps = explain(&rules, &request, &path, &who);
@@ -223,7 +223,7 @@ fn scopes_are_asked_for_only_where_nothing_else_was_missing() {
 }
 
 fn near(rules: Vec<RuleSettings>, target: &str, who: &Arc<Principal>) -> (Vec<String>, usize) {
-    let rules = AccessRules::compile(http(rules)).unwrap();
+    let rules = AccessRules::compile(&http(rules)).unwrap();
     let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
     let told = walk(&rules, &view("GET", target, &[]), &path, who).unwrap().steps(Which::Near);
     (told.steps.into_iter().map(|step| step.lacked.unwrap_or_default()).collect(), told.left_out)
@@ -257,7 +257,7 @@ fn where_no_rule_covers_the_path_the_most_similar_patterns_are_told() {
 
 #[test]
 fn a_put_that_the_second_rule_stops_tells_of_both_questions() {
-    let rules = AccessRules::compile(crest(vec![rule("u", "*", "create"), rule("u/*", "boss", "update")])).unwrap();
+    let rules = AccessRules::compile(&crest(vec![rule("u", "*", "create"), rule("u/*", "boss", "update")])).unwrap();
     let path = RequestPath::parse("/openidm/u/1", PathPolicy::default()).unwrap();
     let request = view("PUT", "/openidm/u/1", &[("authorization", "Bearer x")]);
     let mut notes = Notes::default();
@@ -283,7 +283,7 @@ fn the_explanation_says_what_each_rule_lacked() {
         rule("*", "*", "*"),
         rule("/never-reached", "*", "*"),
     ];
-    let rules = AccessRules::compile(http(rules)).unwrap();
+    let rules = AccessRules::compile(&http(rules)).unwrap();
     let path = RequestPath::parse("/orders/7", PathPolicy::default()).unwrap();
     let who = principal(&["a", "b"], Some(""));
     let steps = explain(&rules, &view("GET", "/orders/7", &[]), &path, &who);
@@ -308,7 +308,7 @@ fn every_problem_of_every_rule_is_reported_at_once() {
     second.actions = Some(vec!["approve".to_owned()]);
     second.custom_authz = Some("true".to_owned());
     second.scopes = vec!["a b".to_owned()];
-    let problems = AccessRules::compile(http(vec![rule("orders", "*", "*"), second])).unwrap_err();
+    let problems = AccessRules::compile(&http(vec![rule("orders", "*", "*"), second])).unwrap_err();
     let places: Vec<_> = problems.iter().map(|problem| (problem.index, problem.key)).collect();
     let expected =
         [(0, "pattern"), (1, "pattern"), (1, "excludePatterns"), (1, "actions"), (1, "customAuthz"), (1, "scopes")];
@@ -381,7 +381,7 @@ fn path_parameters_reach_the_condition() {
 fn the_csrf_gate_is_crests_alone_and_comes_before_the_rules() {
     let who = principal(&[], None);
     let ask = |settings: Settings, method, target, headers: &[(&str, &str)]| {
-        let rules = AccessRules::compile(settings).unwrap();
+        let rules = AccessRules::compile(&settings).unwrap();
         let path = RequestPath::parse(target, PathPolicy::default()).unwrap();
         at_once(rules.admit(&view(method, target, headers), &path, &who, moment())).map(|_| ())
     };

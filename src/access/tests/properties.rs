@@ -82,7 +82,7 @@ proptest! {
         kept in any::<u8>(),
     ) {
         let ask = Ask { method, path, action: action.into() };
-        let compiled = AccessRules::compile(crest(rules.clone())).unwrap();
+        let compiled = AccessRules::compile(&crest(rules.clone())).unwrap();
         let decision = granting(&compiled, &ask, &principal(&roles, scopes));
         let expected = plainly(&rules, &ask, &roles, scopes).map(|place| place.to_string());
         prop_assert_eq!(decision.as_ref().ok(), expected.as_ref());
@@ -104,7 +104,7 @@ proptest! {
         roles in prop::collection::vec(prop::sample::select(ROLES), 0..3),
         scopes in prop::sample::select(&[None, Some("x y")][..]),
     ) {
-        let compiled = AccessRules::compile(crest(rules)).unwrap();
+        let compiled = AccessRules::compile(&crest(rules)).unwrap();
         let who = principal(&roles, scopes);
         let target = RequestPath::parse(path, PathPolicy::default()).unwrap();
         let request = view(style, path, &[("authorization", "Bearer x")]);

@@ -98,7 +98,7 @@ fn compile(configs: &[Value], style: impl Fn(Vec<RuleSettings>) -> Settings) -> 
     for (index, value) in configs.iter().enumerate() {
         rules.push(RuleSettings::from_json(index, value)?);
     }
-    AccessRules::compile(style(rules))
+    AccessRules::compile(&style(rules))
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub fn import(files: &IdmFiles, env: &dyn Environment) -> Result<String, Problem
     let access = loaded.config.filters.into_iter().next().map(|filter| filter.access);
     let functions = access.as_ref().is_some_and(|rules| !rules.library.is_none());
     let idm_only =
-        access.is_some_and(|rules| AccessRules::compile(rules).is_ok_and(|rules| !rules.idm_only().is_empty()));
+        access.is_some_and(|rules| AccessRules::compile(&rules).is_ok_and(|rules| !rules.idm_only().is_empty()));
     let rules = rules.map(|mut rules| {
         if rules.place.file.ends_with(".js") {
             escape(&mut rules);

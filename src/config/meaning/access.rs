@@ -39,11 +39,11 @@ pub(super) fn access(
     let knowledge = knowledge::knowledge(cx, here, raw.idm, raw.idm_only_rules, style);
     let place = here.child("rules");
     let missing = raw.rules.is_none();
-    let written = raw.rules.unwrap_or_default();
-    if written.is_empty() && !missing {
+    let written = raw.rules.map_or(0, |rules| rules.count);
+    if written == 0 && !missing {
         cx.warning(&place, "there is no rule, so that nothing is granted");
     }
-    let rules: Vec<_> = (0..written.len()).map(|index| rule(cx, &place, index)).collect();
+    let rules: Vec<_> = (0..written).map(|index| rule(cx, &place, index)).collect();
     let library = library(cx, &here.child("functionsFile"), raw.functions_file);
     let settings = Settings {
         library: library?,
@@ -54,7 +54,7 @@ pub(super) fn access(
         knowledge,
         rules: rules.into_iter().collect::<Option<_>>()?,
     };
-    match AccessRules::compile(settings.clone()) {
+    match AccessRules::compile(&settings) {
         Ok(rules) => {
             cx.warnings.extend(rules.idm_only().into_iter().map(|told| rule_problem(&place, told)));
             if let (Some(index), Some(directory::Settings::Token)) = (rules.first_to_read_users(), directory) {

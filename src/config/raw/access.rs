@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::idm::{IdmConfiguration, IdmOnlyRules, MethodOverride};
-use super::values::CommaList;
+use super::values::{CommaList, Counted};
 
 /// The access rules.
 #[derive(Deserialize, JsonSchema, Default)]
@@ -26,7 +26,7 @@ pub struct Access {
     #[schemars(example = &"script/access.js")]
     pub functions_file: Option<String>,
     /// The rules; any that matches grants, their order means nothing. No rule, no access. Required, or `accessFile`.
-    pub rules: Option<Vec<Rule>>,
+    pub rules: Option<Counted<Rule>>,
 }
 
 /// How requests are read for the rules.
@@ -40,7 +40,7 @@ pub enum Style {
 }
 
 /// One access rule.
-#[derive(Deserialize, JsonSchema)]
+#[derive(JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(example = serde_json::json!({
     "name": "change-own-orders",

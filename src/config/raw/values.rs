@@ -1,7 +1,12 @@
 //! How are values written that stand at several places?
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 /// One value or a list of them.
 #[derive(Deserialize, JsonSchema)]
@@ -27,3 +32,53 @@ pub enum CommaList {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(extend("x-expected" = "a duration such as `300 seconds`", "x-advice" = "write the unit"))]
 pub struct DurationText(pub String);
+
+/// A list of `T` that is read where it is meant, one element after the other: here it is only counted.
+pub struct Counted<T> {
+    /// How many elements it has.
+    pub count: usize,
+    element: PhantomData<T>,
+}
+
+impl<'de, T> Deserialize<'de> for Counted<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let count = deserializer.deserialize_seq(Counter)?;
+        Ok(Self { count, element: PhantomData })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Counted<T> {
+    fn inline_schema() -> bool {
+        Vec::<T>::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Vec::<T>::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        Vec::<T>::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<T>::json_schema(generator)
+    }
+}
+
+struct Counter;
+
+impl<'de> Visitor<'de> for Counter {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}

@@ -56,7 +56,7 @@ fn in_javascript(rules: &[PlainRule], questions: &[Question]) -> Vec<Verdict> {
 
 fn compiled(rules: &[PlainRule]) -> AccessRules {
     let read = |(place, rule): (usize, &PlainRule)| RuleSettings::from_json(place, &rule.as_json()).unwrap();
-    AccessRules::compile(crest(rules.iter().enumerate().map(read).collect())).unwrap()
+    AccessRules::compile(&crest(rules.iter().enumerate().map(read).collect())).unwrap()
 }
 
 fn natively(rules: &AccessRules, question: &Question) -> Verdict {
