@@ -19,6 +19,8 @@
 //!
 //! The library is public for the binary, the tests and the benchmarks of this package; it promises nothing to others.
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod account_status;
 pub mod admin;

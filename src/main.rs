@@ -1,10 +1,10 @@
 //! Which program is this? The command line of the library, with an allocator that costs less.
 
+mod allocator;
+
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::give_back_apart();
     keyward::cli::main()
 }
