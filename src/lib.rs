@@ -41,6 +41,7 @@ pub mod dev;
 pub mod directory;
 pub mod explain;
 pub mod ext_authz;
+pub mod giving_way;
 pub mod http_client;
 pub mod introspection;
 pub mod listen;

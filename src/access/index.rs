@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::names::Names;
 use super::pattern::Pattern;
+use crate::giving_way;
 
 /// Rules by what their pattern begins with, and below that by the roles and the methods they list.
 ///
@@ -30,6 +31,12 @@ struct Bucket {
     everyone: Vec<Entry>,
     /// The number of a role, and a rule that lists it; sorted by role.
     by_role: Vec<(usize, Entry)>,
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        giving_way::step();
+    }
 }
 
 /// A rule by its number, and its methods.
@@ -73,6 +80,7 @@ impl Index {
     pub(super) fn new<'r>(rules: impl Iterator<Item = Columns<'r>>) -> Self {
         let mut index = Self::default();
         for (rule, columns) in rules.enumerate() {
+            giving_way::step();
             let entry = Entry { rule, methods: index.methods(columns.methods) };
             let mut listed = Vec::new();
             for role in columns.roles.lowered() {
@@ -87,7 +95,10 @@ impl Index {
             }
         }
         let buckets = index.exact.values_mut().chain(index.under.values_mut()).chain([&mut index.any]);
-        buckets.for_each(|bucket| bucket.by_role.sort_by_key(|(role, _)| *role));
+        for bucket in buckets {
+            giving_way::step();
+            bucket.by_role.sort_by_key(|(role, _)| *role);
+        }
         index
     }
 

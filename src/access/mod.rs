@@ -21,6 +21,7 @@ pub use walk::{Notes, RuleStep, RuleSteps, Walk, Which};
 use std::sync::Arc;
 
 use crate::directory::DirectoryError;
+use crate::giving_way;
 use crate::principal::{Principal, Role};
 use crate::request::{RequestPath, RequestView};
 use ask::{Ask, Asks};
@@ -113,6 +114,7 @@ impl AccessRules {
         let mut rules = Vec::with_capacity(settings.rules.len());
         let mut problems = Vec::new();
         for (index, rule) in settings.rules.iter().enumerate() {
+            giving_way::step();
             match Rule::compile(rule, index, settings.style, &settings.knowledge, &settings.library) {
                 Ok(rule) => rules.push(rule),
                 Err(found) => problems.extend(found),

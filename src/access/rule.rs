@@ -10,6 +10,7 @@ use super::names::{Names, quoted};
 use super::pattern::Pattern;
 use super::settings::{Knowledge, RuleProblem, RuleSettings, Style};
 use super::when::When;
+use crate::giving_way;
 use crate::principal::{Principal, Role};
 
 /// A compiled rule.
@@ -25,6 +26,13 @@ pub(super) struct Rule {
     when: Option<When>,
     custom_authz: Option<CustomAuthz>,
     written: Written,
+}
+
+impl Drop for Rule {
+    fn drop(&mut self) {
+        // Thousands are taken apart at a time, when a version of the configuration has served its time.
+        giving_way::step();
+    }
 }
 
 /// What is kept of the rule's text for people.

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::explain::Recent;
 use crate::ext_authz::AuthorizationService;
+use crate::giving_way::giving_way;
 use crate::listen::Settings;
 use crate::telemetry::metrics::{AuditCounts, Metrics};
 use assemble::{AssemblyProblem, assemble};
@@ -151,7 +152,7 @@ impl Former {
         while Arc::strong_count(&self.0) > 1 {
             tokio::time::sleep(RETIRE_PAUSE).await;
         }
-        let _gone = tokio::task::spawn_blocking(move || drop(self)).await;
+        let _gone = tokio::task::spawn_blocking(move || giving_way(|| drop(self))).await;
     }
 }
 

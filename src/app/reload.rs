@@ -9,6 +9,7 @@ use super::watch::FileWatch;
 use super::{App, Former, snapshot};
 use crate::admin::readiness::Readiness;
 use crate::config::{Environment, Loaded, Problem, Sources};
+use crate::giving_way::giving_way;
 
 /// What `/readyz` calls the configuration.
 const CONFIGURATION: &str = "configuration";
@@ -81,7 +82,7 @@ impl Reloader {
     async fn look(&mut self, always: bool) -> bool {
         let (reading, sources) = (Arc::clone(&self.reading), self.sources.clone());
         // Ten thousand rules take their time, and checks must not wait for it.
-        let read = tokio::task::spawn_blocking(move || reading.read_again(sources, always)).await;
+        let read = tokio::task::spawn_blocking(move || giving_way(|| reading.read_again(sources, always))).await;
         let (outcome, sources) = match read {
             Ok(read) => read,
             Err(error) => {

@@ -195,7 +195,9 @@ fn read(text: &str, file: &Arc<str>, cx: &mut meaning::Context<'_>) -> Option<Co
     let schema = raw::whole_schema();
     cx.problems.extend(shape::check(&tree, &schema).problems.into_iter().filter(|problem| !same(problem)));
     if cx.problems.is_empty() {
-        return meaning::convert(&tree, cx);
+        let config = meaning::convert(&tree, cx);
+        tree.take_apart();
+        return config;
     }
     // All problems at once: what is left without the wrong parts is judged by its meaning, too.
     let left = salvage::salvage(tree, &cx.problems, &schema);

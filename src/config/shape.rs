@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::problem::{Place, Problem};
 use super::tree::{Kind, Node};
+use crate::giving_way;
 
 /// Values that an error message shows are at most this long.
 const MAX_SHOWN: usize = 60;
@@ -70,6 +71,7 @@ struct Alternative<'s> {
 
 impl<'s> Checker<'s> {
     fn check(&mut self, node: &Node, schema: &'s Value, secret: bool) {
+        giving_way::step();
         let mut facts = Facts { secret, ..Facts::default() };
         let mut alternatives = Vec::new();
         self.collect(schema, &mut facts, &mut alternatives);

@@ -8,6 +8,7 @@ use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::tree::Node;
 use crate::directory;
+use crate::giving_way;
 use crate::subject;
 
 /// The last segments of the internal roles that every IDM has (D15).
@@ -65,6 +66,7 @@ pub(super) fn access(
         Err(problems) => cx.problems.extend(problems.into_iter().map(|problem| rule_problem(&place, problem))),
     }
     for (index, rule) in settings.rules.iter().enumerate() {
+        giving_way::step();
         cx.warnings.extend(rule.remarks(index, style).into_iter().map(|remark| rule_problem(&place, remark)));
     }
     if cx.lint {
@@ -119,6 +121,7 @@ pub(super) fn suggest_leaf_names(
 }
 
 fn rule(cx: &mut Context<'_>, rules: &Here<'_>, index: usize) -> Option<RuleSettings> {
+    giving_way::step();
     let here = rules.item(index);
     let value = here.node.map(Node::to_json).unwrap_or_default();
     match RuleSettings::from_json(index, &value) {

@@ -126,7 +126,12 @@ pub(super) fn convert(tree: &Node, cx: &mut Context<'_>) -> Option<Config> {
     let admin = listen.as_ref().and_then(|listen| listen.admin);
     let explain = explain(cx, &top.child("explain"), admin);
     let filters = filter_nodes(tree, cx);
-    let filters: Vec<Option<Filter>> = filters.iter().map(|node| filter::filter(cx, &Here::of(node))).collect();
+    let filter = |node: Node| {
+        let filter = filter::filter(cx, &Here::of(&node));
+        node.take_apart();
+        filter
+    };
+    let filters: Vec<Option<Filter>> = filters.into_iter().map(filter).collect();
     let filters: Option<Vec<Filter>> = filters.into_iter().collect();
     let filters = filters?;
     Some(Config { listen: listen?, audit: audit?, explain: explain?, filters })

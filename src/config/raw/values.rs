@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
+use crate::giving_way;
+
 /// One value or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -77,6 +79,7 @@ impl<'de> Visitor<'de> for Counter {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<usize, A::Error> {
         let mut count = 0;
         while elements.next_element::<IgnoredAny>()?.is_some() {
+            giving_way::step();
             count += 1;
         }
         Ok(count)

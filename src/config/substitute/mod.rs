@@ -7,6 +7,7 @@ use super::files::Properties;
 use super::meaning::Context;
 use super::problem::Problem;
 use super::tree::{Kind, Node};
+use crate::giving_way;
 
 /// The deepest chain of values that hold expressions.
 const MAX_DEPTH: usize = 16;
@@ -22,6 +23,7 @@ pub(super) fn substitute(tree: &mut Node, properties: &Properties, cx: &mut Cont
 }
 
 fn walk(node: &mut Node, resolver: &Resolver<'_>, problems: &mut Vec<Problem>) {
+    giving_way::step();
     match &mut node.kind {
         Kind::List(items) => items.iter_mut().for_each(|item| walk(item, resolver, problems)),
         Kind::Map(entries) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use super::problem::{Place, Problem, join};
+use crate::giving_way;
 
 /// The deepest nesting that is read.
 const MAX_DEPTH: usize = 64;
@@ -17,7 +18,6 @@ const MAX_NODES: usize = 500_000;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A value and where it stands. Has no `Debug`: it may be a secret.
-#[derive(Clone)]
 pub(super) struct Node {
     pub place: Place,
     pub kind: Kind,
@@ -44,7 +44,24 @@ pub(super) struct Entry {
     pub node: Node,
 }
 
+impl Clone for Node {
+    fn clone(&self) -> Self {
+        giving_way::step();
+        Self { place: self.place.clone(), kind: self.kind.clone(), substituted: self.substituted }
+    }
+}
+
 impl Node {
+    /// Drops it in steps, as there may be many.
+    pub fn take_apart(self) {
+        giving_way::step();
+        match self.kind {
+            Kind::List(items) => items.into_iter().for_each(Self::take_apart),
+            Kind::Map(entries) => entries.into_iter().for_each(|entry| entry.node.take_apart()),
+            _ => {}
+        }
+    }
+
     /// The value of a key, where this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
@@ -88,6 +105,7 @@ impl Node {
 
     /// The value without its places and without the order of its keys.
     pub fn to_json(&self) -> Value {
+        giving_way::step();
         match &self.kind {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::Bool(*value),
@@ -123,6 +141,7 @@ impl Node {
 
     /// Writes into every place the way through the keys that leads there.
     fn set_paths(&mut self, path: String) {
+        giving_way::step();
         match &mut self.kind {
             Kind::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {

@@ -8,6 +8,7 @@ use serde_json::Number;
 
 use super::{Entry, Kind, MAX_DEPTH, MAX_NODES, Node, duplicate};
 use crate::config::problem::{Place, Problem};
+use crate::giving_way;
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
@@ -89,6 +90,7 @@ impl<'a> Reader<'a> {
         if depth > MAX_DEPTH {
             return Err(Problem::new(&place, format!("found more than {MAX_DEPTH} levels of nesting; flatten it")));
         }
+        giving_way::step();
         let before = self.nodes;
         self.count(1, &place)?;
         let (kind, anchor) = match event {
