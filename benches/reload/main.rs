@@ -4,7 +4,8 @@
 //! answer: in turn without a reload, and with one after the other by SIGHUP. Client and server share the machine, so only
 //! the difference between rounds of one run says something: both rename files and send signals at the same pace, and in the
 //! rounds without a reload the files are others and the signal means nothing. The files are written before. Each answer says
-//! which version decided, so that no reload is counted that has not happened.
+//! which version decided, so that no reload is counted that has not happened. Resident memory is told along with it: what
+//! makes reloads cheap for checks must not be paid with memory.
 //!
 //! Target: no more checks above 5 ms with reloads than without.
 //! `cargo bench --bench reload -- [--rounds N] [--seconds N] [--rules N]`.
@@ -14,6 +15,9 @@
 #[path = "../checks/load.rs"]
 #[expect(dead_code, reason = "only the connection is needed here")]
 mod load;
+#[path = "../checks/process.rs"]
+#[expect(dead_code, reason = "only memory is of interest here")]
+mod process;
 #[path = "../checks/request.rs"]
 #[expect(dead_code, reason = "nobody shows a token here")]
 mod request;
@@ -61,6 +65,7 @@ async fn measure(rounds: usize, length: Duration, rules: usize) {
     let check = request::check_request("/public/logo.svg", None);
     let (mut still, mut reloading) = (Round::default(), Round::default());
     let mut written = 0;
+    let mut resident = Vec::new();
     for _ in 0..rounds {
         for (is_read, all) in [(false, &mut still), (true, &mut reloading)] {
             let over = Arc::new(AtomicBool::new(false));
@@ -69,6 +74,7 @@ async fn measure(rounds: usize, length: Duration, rules: usize) {
             over.store(true, Ordering::Relaxed);
             let times = versions.await.expect("they are put in place");
             written += if is_read { times } else { 0 };
+            resident.push(process::resident_mb(server.child.id()).round());
         }
     }
     println!("{rules} rules, {IN_FLIGHT} in flight, {written} versions written");
@@ -76,6 +82,7 @@ async fn measure(rounds: usize, length: Duration, rules: usize) {
     let followed = reloading.versions.len();
     println!("{:>12}: {followed} versions decided in rounds with reloads", "");
     assert!(followed > rounds, "the server does not follow");
+    println!("{:>12}: {resident:?} MB after each round, without and with reloads in turn", "resident");
     let (still, reloading) = (report("without", still.took), report("with reload", reloading.took));
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)] {
         println!("{name:>12} ratio {:.2}", at(&reloading, quantile).as_secs_f64() / at(&still, quantile).as_secs_f64());
