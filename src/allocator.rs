@@ -15,7 +15,7 @@ const DEFAULT: c_long = 1000;
 const NEVER: c_long = 24 * 60 * 60 * 1000;
 
 /// How long freed memory is kept; whoever needs some meanwhile takes it from there.
-const KEPT: Duration = Duration::from_secs(10);
+const KEPT: Duration = Duration::from_secs(60);
 
 /// Gives memory back from a thread of its own: after a reload of many rules that takes milliseconds, and threads that answer
 /// checks are not to spend them.
