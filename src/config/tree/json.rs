@@ -11,6 +11,7 @@ use serde_json::Number;
 
 use super::{Entry, Kind, MAX_DEPTH, MAX_NODES, Node, duplicate};
 use crate::config::problem::{Place, Problem};
+use crate::giving_way;
 
 /// Reads one JSON value; `serde_json` parses, a counting reader tells where we are.
 pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Node, Vec<Problem>> {
@@ -102,6 +103,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     type Value = Node;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        giving_way::step();
         let place = self.cx.here(self.peeked);
         self.cx.nodes.set(self.cx.nodes.get() + 1);
         if self.depth > MAX_DEPTH {
