@@ -40,7 +40,7 @@ pub(super) fn access(
     let knowledge = knowledge::knowledge(cx, here, raw.idm, raw.idm_only_rules, style);
     let place = here.child("rules");
     let missing = raw.rules.is_none();
-    let written = raw.rules.map_or(0, |rules| rules.count);
+    let written = raw.rules.map_or(0, |rules| rules.0);
     if written == 0 && !missing {
         cx.warning(&place, "there is no rule, so that nothing is granted");
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::idm::{IdmConfiguration, IdmOnlyRules, MethodOverride};
-use super::values::{CommaList, Counted};
+use super::values::{CommaList, Count};
 
 /// The access rules.
 #[derive(Deserialize, JsonSchema, Default)]
@@ -26,7 +26,8 @@ pub struct Access {
     #[schemars(example = &"script/access.js")]
     pub functions_file: Option<String>,
     /// The rules; any that matches grants, their order means nothing. No rule, no access. Required, or `accessFile`.
-    pub rules: Option<Counted<Rule>>,
+    #[schemars(with = "Option<Vec<Rule>>")]
+    pub rules: Option<Count>,
 }
 
 /// How requests are read for the rules.
@@ -50,6 +51,7 @@ pub enum Style {
     "scopes": ["orders.write"],
     "when": "params.id == authorization.id"
 }))]
+#[expect(dead_code, reason = "the shape for the schema; `RuleSettings` reads each rule")]
 pub struct Rule {
     /// The rule's name in audit and explanations. Default its place, such as `rules[3]`, or `configs[3]` in a file of IDM.
     pub name: Option<String>,
