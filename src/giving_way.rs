@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest that others wait for such work.
+/// How long such work goes on before it lets others in, at its next step.
 const LONGEST: Duration = Duration::from_micros(500);
 
 thread_local! {

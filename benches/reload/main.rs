@@ -71,7 +71,7 @@ struct Load {
 
 async fn measure(rounds: usize, load: Load, rules: usize) {
     let server = Server::start(rules);
-    let client = self::load::connect(server.address).await;
+    let client = load::connect(server.address).await;
     let check = request::check_request("/public/logo.svg", None);
     let (mut still, mut reloading) = (Round::default(), Round::default());
     let mut written = 0;
@@ -130,9 +130,7 @@ impl Round {
         self.slow.extend(other.slow);
         self.versions.extend(other.versions);
     }
-}
 
-impl Round {
     /// How often checks were slow; those that were under way together count once, as whatever delays one delays others.
     fn moments(&self) -> usize {
         let mut slow = self.slow.clone();
